@@ -1,0 +1,68 @@
+import * as z from 'zod'
+
+const prefixes = {
+  tenant: 'ten',
+  user: 'usr',
+  session: 'ses',
+  apiKey: 'key',
+  connection: 'con',
+  dataset: 'ds',
+  datasetVersion: 'dsv',
+  pipeline: 'pip',
+  pipelineVersion: 'piv',
+  schedule: 'sch',
+  run: 'run',
+  step: 'stp',
+  request: 'req',
+} as const
+export type IdKind = keyof typeof prefixes
+export type Id<K extends IdKind> = `${(typeof prefixes)[K]}_${string}`
+
+export type TenantId = Id<'tenant'>
+export type UserId = Id<'user'>
+export type ConnectionId = Id<'connection'>
+export type DatasetId = Id<'dataset'>
+export type DatasetVersionId = Id<'datasetVersion'>
+export type PipelineId = Id<'pipeline'>
+export type PipelineVersionId = Id<'pipelineVersion'>
+export type RunId = Id<'run'>
+export type StepId = Id<'step'>
+
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
+const tail = '[0-9a-hjkmnp-tv-z]{26}'
+
+const schema = <K extends IdKind>(kind: K) =>
+  z.custom<Id<K>>(
+    (value) => typeof value === 'string' && new RegExp(`^${prefixes[kind]}_${tail}$`).test(value),
+    { error: `must be an id like ${prefixes[kind]}_…` },
+  )
+
+/** The schemas that parse each kind of id at a boundary. */
+export const ids = {
+  tenant: schema('tenant'),
+  user: schema('user'),
+  session: schema('session'),
+  apiKey: schema('apiKey'),
+  connection: schema('connection'),
+  dataset: schema('dataset'),
+  datasetVersion: schema('datasetVersion'),
+  pipeline: schema('pipeline'),
+  pipelineVersion: schema('pipelineVersion'),
+  schedule: schema('schedule'),
+  run: schema('run'),
+  step: schema('step'),
+  request: schema('request'),
+} as const
+
+/** A new id: its prefix and a ULID in lower case (48 bits of milliseconds, 80 random bits), so ids sort by time. */
+export function newId<K extends IdKind>(kind: K, now: Date = new Date()): Id<K> {
+  let time = now.getTime()
+  let head = ''
+  for (let i = 0; i < 10; i++) {
+    head = (alphabet[time % 32] ?? '0') + head
+    time = Math.floor(time / 32)
+  }
+  let random = ''
+  for (const byte of crypto.getRandomValues(new Uint8Array(16))) random += alphabet[byte & 31] ?? '0'
+  return `${prefixes[kind]}_${head}${random}`
+}

@@ -1,0 +1,56 @@
+import * as z from 'zod'
+
+const key = (bytes: number) =>
+  z.string().regex(/^[A-Za-z0-9_-]+$/, 'must be base64url').refine((text) => Math.floor((text.length * 6) / 8) >= bytes, {
+    error: `must hold at least ${bytes} random bytes in base64url`,
+  })
+const url = z.url({ protocol: /^https?$/ })
+
+/** Every variable the Worker reads. `local/` supplies all of them; docs/operations/environment.md says what each is. */
+export const environment = z.object({
+  ENVIRONMENT: z.enum(['local', 'production']).default('production'),
+  /** Where this Worker is reached, by browsers and by QStash; signatures and cookies are bound to it. */
+  PUBLIC_URL: url,
+  /** The role weir_app; never an owner. */
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\/[^:]+:[^@]+@[^/]+\/.+/, 'must be postgresql://user:password@host/database'),
+  /** host:port of a gateway that speaks Neon's protocols without TLS; only with ENVIRONMENT=local. */
+  NEON_GATEWAY: z.string().optional(),
+  UPSTASH_REDIS_REST_URL: url,
+  UPSTASH_REDIS_REST_TOKEN: z.string().min(16),
+  QSTASH_URL: url,
+  QSTASH_TOKEN: z.string().min(16),
+  QSTASH_CURRENT_SIGNING_KEY: z.string().min(16),
+  QSTASH_NEXT_SIGNING_KEY: z.string().min(16),
+  S3_ENDPOINT: url,
+  S3_BUCKET: z.string().min(3),
+  S3_REGION: z.string().default('auto'),
+  S3_ACCESS_KEY_ID: z.string().min(1),
+  S3_SECRET_ACCESS_KEY: z.string().min(1),
+  /** Signs the tenant claim; the database holds the same key (and the one before it) in app.claim_keys. */
+  CLAIM_KEY: key(32),
+  /** Seals the tenants' data keys; the second is accepted while keys rotate. */
+  MASTER_KEY: key(32),
+  MASTER_KEY_PREVIOUS: key(32).optional(),
+  /** Ed25519 private key as a JWK in JSON; the second only verifies while keys rotate. */
+  TOKEN_KEY: z.string().startsWith('{'),
+  TOKEN_KEY_PREVIOUS: z.string().startsWith('{').optional(),
+  /** Lets connections reach private addresses: for a laptop, never for production. */
+  ALLOW_PRIVATE_HOSTS: z.enum(['true', 'false']).default('false'),
+})
+export type Env = z.output<typeof environment>
+
+/** Parses the platform's environment; throws one error that names every variable that is missing or weak. */
+export function readEnv(source: Record<string, unknown>): Env {
+  const parsed = environment.safeParse(source)
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
+    throw new Error(`Weir cannot start; these environment variables are missing or wrong:\n${lines.join('\n')}`)
+  }
+  const env = parsed.data
+  if (env.ENVIRONMENT === 'production') {
+    if (env.ALLOW_PRIVATE_HOSTS === 'true') throw new Error('Weir cannot start: ALLOW_PRIVATE_HOSTS is for ENVIRONMENT=local only.')
+    if (env.NEON_GATEWAY) throw new Error('Weir cannot start: NEON_GATEWAY is for ENVIRONMENT=local only.')
+    if (!env.PUBLIC_URL.startsWith('https://')) throw new Error('Weir cannot start: PUBLIC_URL must be https in production.')
+  }
+  return env
+}
