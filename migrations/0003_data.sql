@@ -1,0 +1,150 @@
+-- Dataset tables: one typed table a version, made here and nowhere else.
+
+-- The SQL type of each column type of src/domain/column.ts.
+create function app.sql_type(type text) returns text
+language sql immutable strict parallel safe
+as $$
+  select case type
+    when 'boolean' then 'boolean' when 'integer' then 'integer' when 'bigint' then 'bigint'
+    when 'double' then 'double precision' when 'decimal' then 'numeric' when 'text' then 'text'
+    when 'date' then 'date' when 'timestamp' then 'timestamp' when 'timestamptz' then 'timestamptz'
+    when 'json' then 'jsonb' end
+$$;
+--> statement-breakpoint
+-- Makes the table of a new version of dataset p_dataset for the step that fills it, and the dataset when it is new.
+-- Columns: [{"name","type","nullable"}]. Asked again for the same run and step it drops what an earlier attempt left and
+-- begins anew. The caller holds the step's fence. Returns the version's id, which is the table's name in schema data.
+create function app.create_version(p_version text, p_dataset_id text, p_dataset text, p_run text, p_step text, p_columns jsonb)
+returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant text := app.tenant_id();
+  dataset text;
+  previous text;
+  body text;
+begin
+  if tenant is null then
+    raise exception 'no tenant' using errcode = '42501';
+  end if;
+  if p_version !~ '^dsv_[0-9a-hjkmnp-tv-z]{26}$' then
+    raise exception 'not a version id' using errcode = '22023';
+  end if;
+  if jsonb_typeof(p_columns) <> 'array' or jsonb_array_length(p_columns) not between 1 and 1600 then
+    raise exception 'a dataset has 1 to 1600 columns' using errcode = '22023';
+  end if;
+  if exists (
+    select from jsonb_to_recordset(p_columns) as c(name text, type text)
+    where c.name is null or c.name = '' or octet_length(c.name) > 63 or app.sql_type(c.type) is null
+  ) then
+    raise exception 'a column without a name or with an unknown type' using errcode = '22023';
+  end if;
+
+  insert into public.datasets (tenant_id, id, name) values (tenant, p_dataset_id, p_dataset)
+  on conflict (tenant_id, name) do nothing;
+  select id into strict dataset from public.datasets where tenant_id = tenant and name = p_dataset;
+
+  delete from public.dataset_versions
+  where tenant_id = tenant and run_id = p_run and step_key = p_step
+  returning id into previous;
+  if previous is not null then
+    execute format('drop table if exists data.%I', previous);
+  end if;
+
+  select string_agg(format('%I %s', c.name, app.sql_type(c.type)), ', ' order by c.ordinality) into body
+  from rows from (jsonb_to_recordset(p_columns) as (name text, type text)) with ordinality as c(name, type, ordinality);
+
+  execute format('create table data.%I (%s)', p_version, body);
+  execute format('alter table data.%I enable row level security', p_version);
+  execute format('alter table data.%I force row level security', p_version);
+  execute format(
+    'create policy tenant on data.%I for all to weir_app, weir_query
+       using ((select app.tenant_id()) = %L) with check ((select app.tenant_id()) = %L)',
+    p_version, tenant, tenant);
+  execute format('grant select, insert on data.%I to weir_app, weir_query', p_version);
+
+  insert into public.dataset_versions (tenant_id, id, dataset_id, state, columns, run_id, step_key)
+  values (tenant, p_version, dataset, 'building', p_columns, p_run, p_step);
+  return p_version;
+end
+$$;
+--> statement-breakpoint
+alter function app.create_version(text, text, text, text, text, jsonb) owner to weir_system;
+--> statement-breakpoint
+revoke all on function app.create_version(text, text, text, text, text, jsonb) from public;
+--> statement-breakpoint
+grant execute on function app.create_version(text, text, text, text, text, jsonb) to weir_app;
+--> statement-breakpoint
+-- Makes a filled version the one that readers see, with fresh statistics for the planner.
+create function app.publish_version(p_version text, p_rows bigint) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant text := app.tenant_id();
+begin
+  update public.dataset_versions set state = 'ready', rows = p_rows, ready_at = now()
+  where tenant_id = tenant and id = p_version and state = 'building';
+  if not found then
+    raise exception 'no such version' using errcode = 'P0002';
+  end if;
+  update public.datasets d set current_version_id = p_version, updated_at = now()
+  from public.dataset_versions v
+  where v.tenant_id = tenant and v.id = p_version and d.tenant_id = tenant and d.id = v.dataset_id;
+  execute format('analyze data.%I', p_version);
+end
+$$;
+--> statement-breakpoint
+alter function app.publish_version(text, bigint) owner to weir_system;
+--> statement-breakpoint
+revoke all on function app.publish_version(text, bigint) from public;
+--> statement-breakpoint
+grant execute on function app.publish_version(text, bigint) to weir_app;
+--> statement-breakpoint
+-- The pages of a version's table: its rows are never updated, so a range of pages is a range of rows.
+create function app.version_pages(p_version text) returns bigint
+language sql stable
+as $$
+  select pg_relation_size(format('data.%I', v.id)::regclass) / current_setting('block_size')::bigint
+  from public.dataset_versions v
+  where v.tenant_id = (select app.tenant_id()) and v.id = p_version
+$$;
+--> statement-breakpoint
+-- Drops the tables that nobody can read any more: all but the newest three ready versions of a dataset, and what
+-- finished runs left half-built. Called by the tick; at most p_limit a call.
+create function app.drop_old_versions(p_limit integer) returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  doomed record;
+  dropped integer := 0;
+begin
+  for doomed in
+    select v.tenant_id, v.id from (
+      select tenant_id, id, state, run_id, dataset_id,
+        row_number() over (partition by tenant_id, dataset_id, state order by id desc) as age
+      from public.dataset_versions where state in ('ready', 'building')
+    ) v
+    join public.datasets d on d.tenant_id = v.tenant_id and d.id = v.dataset_id
+    join public.runs r on r.tenant_id = v.tenant_id and r.id = v.run_id
+    where r.finished_at is not null
+      and d.current_version_id is distinct from v.id
+      and ((v.state = 'ready' and v.age > 3) or v.state = 'building')
+      and not exists (select from public.runs o where o.tenant_id = v.tenant_id and o.finished_at is null)
+    limit p_limit
+  loop
+    execute format('drop table if exists data.%I', doomed.id);
+    update public.dataset_versions set state = 'dropped' where tenant_id = doomed.tenant_id and id = doomed.id;
+    dropped := dropped + 1;
+  end loop;
+  return dropped;
+end
+$$;
+--> statement-breakpoint
+alter function app.drop_old_versions(integer) owner to weir_system;
+--> statement-breakpoint
+revoke all on function app.drop_old_versions(integer) from public;
+--> statement-breakpoint
+grant execute on function app.drop_old_versions(integer) to weir_app;

@@ -1,0 +1,214 @@
+import type { Client } from '@neondatabase/serverless'
+import { encodeStatement, syncMessage, type Param } from './wire.ts'
+
+export type BulkStatement = { text: string; params: readonly Param[] }
+
+/** One frame of the socket; well under what a proxy takes. */
+const frameBytes = 512 * 1024
+
+/** A failure that the server reported, by its SQLSTATE; its message may hold values, so it is never shown. */
+export class DatabaseFailure extends Error {
+  override readonly name = 'DatabaseFailure'
+  readonly code: string
+  constructor(code: string, cause: unknown) {
+    super(`the database refused (${code})`, { cause })
+    this.code = code
+  }
+}
+
+type Connection = {
+  stream: { write(bytes: Uint8Array): boolean }
+}
+
+/**
+ * A session for moving rows. Each `transact` is one implicit transaction, pipelined in one round trip: the claim, the
+ * statements, Sync. Parameters that are bytes are bound in PostgreSQL's binary format.
+ */
+export class BulkSession {
+  private readonly client: Client
+  private readonly claim: () => Promise<string>
+
+  private constructor(client: Client, claim: () => Promise<string>) {
+    this.client = client
+    this.claim = claim
+  }
+
+  static async open(makeClient: () => Client, claim: () => Promise<string>): Promise<BulkSession> {
+    const client = makeClient()
+    client.neonConfig.coalesceWrites = false
+    // A session that is cut between two uses must not bring the isolate down; the next use fails by itself.
+    client.on('error', () => undefined)
+    await client.connect()
+    return new BulkSession(client, claim)
+  }
+
+  /** Runs the statements as one transaction and gives the number of rows that each touched. */
+  async transact(statements: readonly BulkStatement[], signal?: AbortSignal): Promise<number[]> {
+    const exchange = new Exchange([await this.claimStatement(), ...statements])
+    const [, ...counts] = await this.run(exchange, signal)
+    return counts
+  }
+
+  /**
+   * Streams what a SELECT gives as PostgreSQL's binary COPY tuples, without its header and trailer. Nothing holds the
+   * server back while the caller is slow, so ask for a bounded range of rows a time.
+   */
+  async *copyOut(select: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const copy: BulkStatement = { text: `copy (${select}) to stdout with (format binary)`, params: [] }
+    const exchange = new Exchange([await this.claimStatement(), copy])
+    const done = this.run(exchange, signal)
+    done.catch(() => undefined)
+    yield* exchange.tuples()
+    await done
+  }
+
+  async close(): Promise<void> {
+    await this.client.end().catch(() => undefined)
+  }
+
+  private async claimStatement(): Promise<BulkStatement> {
+    return { text: `select set_config('app.claim', $1, true)`, params: [await this.claim()] }
+  }
+
+  private async run(exchange: Exchange, signal?: AbortSignal): Promise<number[]> {
+    signal?.throwIfAborted()
+    const lost = (cause?: unknown) => exchange.fail(new DatabaseFailure('08006', cause))
+    const stop = () => {
+      exchange.fail(signal?.reason)
+      // Closing the session is what cancels the statement: the gateway ends the backend's work.
+      void this.close()
+    }
+    this.client.once('error', lost)
+    this.client.once('end', lost)
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      this.client.query(exchange as never)
+      return await exchange.finished
+    } finally {
+      this.client.off('error', lost)
+      this.client.off('end', lost)
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+}
+
+/** What the driver's client calls while one pipelined exchange is under way (its Submittable interface). */
+class Exchange {
+  readonly finished: Promise<number[]>
+  /** The driver looks for one and sets its own when it is absent. */
+  callback: () => void = () => undefined
+  private readonly statements: readonly BulkStatement[]
+  private readonly counts: number[] = []
+  private resolve: (counts: number[]) => void = () => undefined
+  private reject: (reason: unknown) => void = () => undefined
+  private failure: unknown
+  private readonly chunks: Uint8Array[] = []
+  private over = false
+  private wake: () => void = () => undefined
+
+  constructor(statements: readonly BulkStatement[]) {
+    this.statements = statements
+    this.finished = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+
+  submit(connection: Connection): void {
+    let frame: Uint8Array[] = []
+    let size = 0
+    const flush = () => {
+      if (size > 0) connection.stream.write(joined(frame, size))
+      frame = []
+      size = 0
+    }
+    const put = (bytes: Uint8Array) => {
+      for (let at = 0; at < bytes.length; at += frameBytes) {
+        const piece = bytes.subarray(at, at + frameBytes)
+        if (size + piece.length > frameBytes) flush()
+        frame.push(piece)
+        size += piece.length
+      }
+    }
+    for (const { text, params } of this.statements) for (const bytes of encodeStatement(text, params)) put(bytes)
+    put(syncMessage)
+    flush()
+  }
+
+  async *tuples(): AsyncGenerator<Uint8Array> {
+    const strip = copyFraming()
+    for (;;) {
+      const chunk = this.chunks.shift()
+      if (chunk) {
+        const rows = strip(chunk)
+        if (rows.length > 0) yield rows
+      } else if (this.over) {
+        return
+      } else {
+        await new Promise<void>((resolve) => (this.wake = resolve))
+      }
+    }
+  }
+
+  fail(reason: unknown): void {
+    this.failure ??= reason
+    this.end()
+  }
+
+  handleCopyData({ chunk }: { chunk: Uint8Array }): void {
+    // The parser gives a view of its receive buffer, which it uses again.
+    this.chunks.push(chunk.slice())
+    this.wake()
+  }
+
+  handleCommandComplete({ text }: { text: string }): void {
+    this.counts.push(Number(/(\d+)$/.exec(text)?.[1] ?? 0))
+  }
+
+  handleError(error: { code?: string }): void {
+    this.failure ??= new DatabaseFailure(error.code ?? '08006', error)
+  }
+
+  handleReadyForQuery(): void {
+    this.end()
+  }
+
+  handleRowDescription(): void {}
+  handleDataRow(): void {}
+  handlePortalSuspended(): void {}
+  handleEmptyQuery(): void {}
+  handleCopyInResponse(): void {}
+
+  private end(): void {
+    if (this.over) return
+    this.over = true
+    this.wake()
+    if (this.failure === undefined) this.resolve(this.counts)
+    else this.reject(this.failure)
+  }
+}
+
+/** Takes the 19-byte header and the two-byte trailer off a binary COPY stream, whatever its chunk borders. */
+function copyFraming(): (chunk: Uint8Array) => Uint8Array {
+  let header = 19
+  let held: Uint8Array = new Uint8Array(0)
+  return (chunk) => {
+    const skipped = Math.min(header, chunk.length)
+    header -= skipped
+    const bytes = joined([held, chunk.subarray(skipped)], held.length + chunk.length - skipped)
+    const keep = Math.min(2, bytes.length)
+    held = bytes.slice(bytes.length - keep)
+    return bytes.subarray(0, bytes.length - keep)
+  }
+}
+
+function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
+  if (pieces.length === 1 && pieces[0]) return pieces[0]
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}

@@ -1,0 +1,103 @@
+import { Client, neon, neonConfig, type NeonQueryFunction } from '@neondatabase/serverless'
+import { sql, type SQL } from 'drizzle-orm'
+import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http'
+import type { BatchItem } from 'drizzle-orm/batch'
+import type { TenantId } from '#src/domain/id.ts'
+import { claimSigner, type ClaimSigner } from './claim.ts'
+import { BulkSession } from './bulk-session.ts'
+import * as schema from './schema.ts'
+import { statement, type Statement, type StatementResult } from './statement.ts'
+
+export type Sql = NeonHttpDatabase<typeof schema>
+type Query = BatchItem<'pg'>
+/** What each query of a batch gives: a builder its rows, `execute` its result. */
+type Results<T extends readonly Query[]> = { [K in keyof T]: T[K] extends { _: { result: infer R } } ? R : never }
+
+/** One tenant's way to the database: everything it runs carries the tenant's signed claim. */
+export type TenantDb = {
+  readonly tenantId: TenantId
+  /** Builds queries. They reach the tenant's rows only through `run`; awaited alone they see nothing. */
+  readonly sql: Sql
+  /** One HTTP transaction: the claim first, then the queries in order. */
+  run<const T extends readonly Query[]>(...queries: T): Promise<Results<T>>
+  /** Calls one function of the schema app and gives what it returned. */
+  call<R>(call: SQL, signal?: AbortSignal): Promise<R>
+  /** One HTTP transaction of plain statements: what compiled transforms, rules and SQL steps need. */
+  statements(statements: readonly Statement[], signal?: AbortSignal): Promise<StatementResult[]>
+  /** A WebSocket session for bulk work; the caller closes it. */
+  bulk(): Promise<BulkSession>
+}
+
+
+export type Database = {
+  /** Without a claim: for functions of the schema app that look across tenants. */
+  readonly sql: Sql
+  open<const T extends readonly Query[]>(...queries: T): Promise<Results<T>>
+  tenant(tenantId: TenantId, actor: string): TenantDb
+}
+
+export function connectDatabase(options: {
+  url: string
+  /** host:port of a local gateway speaking Neon's protocols without TLS. */
+  gateway?: string | undefined
+  claimKey: string
+  now: () => Date
+}): Database {
+  if (options.gateway) useGateway(options.gateway)
+  const client = neon(options.url, { fullResults: true })
+  const db: Sql = drizzle(neon(options.url), { schema })
+  const sign = claimSigner(options.claimKey, options.now)
+  return {
+    sql: db,
+    open: (...queries) => batch(db, queries),
+    tenant: (tenantId, actor) => tenantDb(options.url, client, db, sign, tenantId, actor),
+  }
+}
+
+function tenantDb(
+  url: string,
+  client: NeonQueryFunction<false, true>,
+  db: Sql,
+  sign: ClaimSigner,
+  tenantId: TenantId,
+  actor: string,
+): TenantDb {
+  return {
+    tenantId,
+    sql: db,
+    run: async (...queries) => {
+      const claim = db.execute(sql`select set_config('app.claim', ${await sign(tenantId, actor)}, true)`)
+      const [, ...results] = await batch(db, [claim, ...queries])
+      return results as Results<typeof queries>
+    },
+    async call(call, signal) {
+      const [result] = await this.statements([statement(sql`select ${call} as value`)], signal)
+      return result?.rows[0]?.['value'] as never
+    },
+    async statements(statements, signal) {
+      const claim = await sign(tenantId, actor)
+      const [, ...results] = await client.transaction(
+        [
+          client.query(`select set_config('app.claim', $1, true)`, [claim]),
+          ...statements.map(({ text, params }) => client.query(text, [...(params ?? [])])),
+        ],
+        signal ? { fetchOptions: { signal } } : {},
+      )
+      return results as unknown as StatementResult[]
+    },
+    bulk: () => BulkSession.open(() => new Client(url), () => sign(tenantId, actor)),
+  }
+}
+
+const batch = async <T extends readonly Query[]>(db: Sql, queries: T): Promise<Results<T>> => {
+  const [first, ...rest] = queries
+  if (!first) return [] as never
+  return (await db.batch([first, ...rest])) as never
+}
+
+/** The driver's settings are global to it; the gateway is for one laptop, so that is no harm. */
+function useGateway(gateway: string): void {
+  neonConfig.fetchEndpoint = () => `http://${gateway}/sql`
+  neonConfig.wsProxy = () => `${gateway}/v2`
+  neonConfig.useSecureWebSocket = false
+}

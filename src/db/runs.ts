@@ -1,0 +1,292 @@
+import { and, desc, eq, gt, lt, sql } from 'drizzle-orm'
+import type { PipelineId, RunId } from '#src/domain/id.ts'
+import { notFound } from '#src/domain/problem.ts'
+import type { Definition } from '#src/domain/pipeline.ts'
+import type { RunState, StepState } from '#src/domain/run-state.ts'
+import type { TenantDb } from './database.ts'
+import { statement, type Statement } from './statement.ts'
+import { pipelines, pipelineVersions, qualityResults, runEvents, runs, steps } from './schema.ts'
+
+/** A wake-up in the outbox that is to be published now; `notBefore` where it has to wait. */
+export type Wake = { id: number; runId: RunId; notBefore?: string | null }
+
+export type ClaimedStep = {
+  key: string
+  mapIndex: number
+  kind: string
+  attempt: number
+  fence: number
+  cursor: Record<string, unknown> | null
+  rowsIn: number
+  rowsOut: number
+  rowsRejected: number
+}
+
+export type ClaimedRun = {
+  id: RunId
+  pipelineId: PipelineId
+  definition: Definition
+  parameters: Record<string, unknown>
+  traceparent: string | null
+  deadlineAt: string | null
+}
+
+export type Claim =
+  | { outcome: 'over' | 'queued'; wakes?: Wake[]; runState?: RunState }
+  | { outcome: 'idle'; wakes: Wake[] }
+  | { outcome: 'claimed'; run: ClaimedRun; step: ClaimedStep; wakes: Wake[] }
+
+/** Who is asking: the message, and whether an earlier attempt to deliver it failed. */
+export type Delivery = { id: string; retry: boolean }
+
+export type StepResult = {
+  state: 'succeeded' | 'failed' | 'cancelled' | 'waiting' | 'ready'
+  /** For waiting and ready: when to go on. */
+  delayMs?: number
+  /** A continuation of the same attempt in another delivery. */
+  yielded?: true
+  rowsIn?: number
+  rowsOut?: number
+  rowsRejected?: number
+  warned?: boolean
+  /** What is missing from rowsIn in the version that the step made is rejected. */
+  rejects?: true
+  error?: { code: string; message: string }
+  cursor?: Record<string, unknown> | null
+}
+
+export type Completion = { runState: RunState; step?: ClaimedStep | null; wakes: Wake[] }
+
+/** Starts a run of the pipeline's current version; see app.start_run. */
+export async function startRun(
+  db: TenantDb,
+  run: {
+    id: RunId
+    pipelineId: PipelineId
+    parameters: Record<string, unknown>
+    trigger: 'manual' | 'schedule'
+    traceparent?: string | undefined
+  },
+): Promise<Wake> {
+  const started = await db.call<{ outboxId: number } | null>(
+    sql`app.start_run(${run.id}, ${run.pipelineId}, ${JSON.stringify(run.parameters)}::jsonb, ${run.trigger}, ${run.traceparent ?? null})`,
+  )
+  if (!started) throw notFound('pipeline')
+  return { id: started.outboxId, runId: run.id }
+}
+
+export const claimStep = (
+  db: TenantDb,
+  runId: RunId,
+  outboxId: number | undefined,
+  delivery: Delivery,
+  leaseMs: number,
+): Promise<Claim> =>
+  db.call(sql`app.claim_step(${runId}, ${outboxId ?? null}, ${delivery.id}, ${delivery.retry}, ${leaseMs})`)
+
+/** The statement that completes a step, to stand last in the transaction that wrote what the step made. */
+export const completion = (
+  runId: RunId,
+  step: ClaimedStep,
+  result: StepResult,
+  delivery: Delivery,
+  leaseMs: number,
+): Statement =>
+  statement(
+    sql`select app.complete_step(${runId}, ${step.key}, ${step.mapIndex}, ${step.fence}, ${JSON.stringify(result)}::jsonb, ${delivery.id}, ${leaseMs}) as value`,
+  )
+
+export const renewLease = (
+  db: TenantDb,
+  runId: RunId,
+  step: ClaimedStep,
+  leaseMs: number,
+): Promise<'held' | 'cancelling' | 'lost'> =>
+  db.call(sql`app.renew_lease(${runId}, ${step.key}, ${step.mapIndex}, ${step.fence}, ${leaseMs})`)
+
+export async function cancelRun(
+  db: TenantDb,
+  runId: RunId,
+): Promise<{ runState: RunState; over?: true; wakes?: Wake[] }> {
+  const cancelled = await db.call<{ runState: RunState; over?: true; wakes?: Wake[] } | null>(sql`app.cancel_run(${runId})`)
+  if (!cancelled) throw notFound('run')
+  return cancelled
+}
+
+export type Run = {
+  id: RunId
+  pipelineId: PipelineId
+  pipelineName: string
+  version: number
+  state: RunState
+  trigger: 'manual' | 'schedule'
+  parameters: Record<string, unknown>
+  startedBy: string
+  createdAt: Date
+  startedAt: Date | null
+  finishedAt: Date | null
+}
+
+const runColumns = {
+  id: runs.id,
+  pipelineId: runs.pipelineId,
+  pipelineName: pipelines.name,
+  version: pipelineVersions.version,
+  state: runs.state,
+  trigger: runs.trigger,
+  parameters: runs.parameters,
+  startedBy: runs.startedBy,
+  createdAt: runs.createdAt,
+  startedAt: runs.startedAt,
+  finishedAt: runs.finishedAt,
+}
+
+const selectRuns = (db: TenantDb) =>
+  db.sql
+    .select(runColumns)
+    .from(runs)
+    .innerJoin(pipelines, and(eq(pipelines.tenantId, runs.tenantId), eq(pipelines.id, runs.pipelineId)))
+    .innerJoin(
+      pipelineVersions,
+      and(eq(pipelineVersions.tenantId, runs.tenantId), eq(pipelineVersions.id, runs.versionId)),
+    )
+
+export type RunFilter = { pipelineId?: PipelineId | undefined; state?: RunState | undefined; before?: RunId | undefined }
+
+/** Newest first; one row more than `limit` says that there are further ones. */
+export async function listRuns(db: TenantDb, filter: RunFilter, limit: number): Promise<Run[]> {
+  const [rows] = await db.run(
+    selectRuns(db)
+      .where(
+        and(
+          eq(runs.tenantId, db.tenantId),
+          filter.pipelineId ? eq(runs.pipelineId, filter.pipelineId) : undefined,
+          filter.state ? eq(runs.state, filter.state) : undefined,
+          filter.before ? lt(runs.id, filter.before) : undefined,
+        ),
+      )
+      .orderBy(desc(runs.id))
+      .limit(limit + 1),
+  )
+  return rows
+}
+
+export type Step = {
+  key: string
+  kind: string
+  state: StepState
+  attempt: number
+  rowsIn: number
+  rowsOut: number
+  rowsRejected: number
+  error: { code: string; message: string } | null
+  startedAt: Date | null
+  finishedAt: Date | null
+}
+
+export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: Step[] }> {
+  const [[run], stepRows] = await db.run(
+    selectRuns(db).where(and(eq(runs.tenantId, db.tenantId), eq(runs.id, id))),
+    db.sql
+      .select({
+        key: steps.key,
+        kind: steps.kind,
+        state: steps.state,
+        attempt: steps.attempt,
+        rowsIn: steps.rowsIn,
+        rowsOut: steps.rowsOut,
+        rowsRejected: steps.rowsRejected,
+        error: steps.error,
+        startedAt: steps.startedAt,
+        finishedAt: steps.finishedAt,
+      })
+      .from(steps)
+      .where(and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id)))
+      .orderBy(steps.position, steps.mapIndex),
+  )
+  if (!run) throw notFound('run')
+  return { ...run, steps: stepRows }
+}
+
+export type RunEvent = {
+  seq: number
+  at: Date
+  type: string
+  stepKey: string | null
+  actor: string
+  data: Record<string, unknown> | null
+}
+
+/** The events after number `after`, in order, and how the run stands; the run's absence is a 404. */
+export async function eventsOf(
+  db: TenantDb,
+  runId: RunId,
+  after: number,
+  limit: number,
+): Promise<{ events: RunEvent[]; finished: boolean; steps: Pick<Step, 'key' | 'state' | 'rowsIn' | 'rowsOut' | 'rowsRejected'>[] }> {
+  const [[run], events, progress] = await db.run(
+    db.sql
+      .select({ finishedAt: runs.finishedAt })
+      .from(runs)
+      .where(and(eq(runs.tenantId, db.tenantId), eq(runs.id, runId))),
+    db.sql
+      .select({
+        seq: runEvents.seq,
+        at: runEvents.at,
+        type: runEvents.type,
+        stepKey: runEvents.stepKey,
+        actor: runEvents.actor,
+        data: runEvents.data,
+      })
+      .from(runEvents)
+      .where(and(eq(runEvents.tenantId, db.tenantId), eq(runEvents.runId, runId), gt(runEvents.seq, after)))
+      .orderBy(runEvents.seq)
+      .limit(limit),
+    db.sql
+      .select({
+        key: steps.key,
+        state: steps.state,
+        rowsIn: steps.rowsIn,
+        rowsOut: steps.rowsOut,
+        rowsRejected: steps.rowsRejected,
+      })
+      .from(steps)
+      .where(and(eq(steps.tenantId, db.tenantId), eq(steps.runId, runId), eq(steps.state, 'running'))),
+  )
+  if (!run) throw notFound('run')
+  return { events, finished: run.finishedAt !== null && events.length < limit, steps: progress }
+}
+
+export type QualityResult = {
+  stepKey: string
+  rule: string
+  column: string | null
+  onFail: string
+  checked: number
+  failed: number
+  passed: boolean
+}
+
+export async function qualityOf(db: TenantDb, runId: RunId): Promise<QualityResult[]> {
+  const [[run], results] = await db.run(
+    db.sql
+      .select({ id: runs.id })
+      .from(runs)
+      .where(and(eq(runs.tenantId, db.tenantId), eq(runs.id, runId))),
+    db.sql
+      .select({
+        stepKey: qualityResults.stepKey,
+        rule: qualityResults.rule,
+        column: qualityResults.column,
+        onFail: qualityResults.onFail,
+        checked: qualityResults.checked,
+        failed: qualityResults.failed,
+        passed: qualityResults.passed,
+      })
+      .from(qualityResults)
+      .where(and(eq(qualityResults.tenantId, db.tenantId), eq(qualityResults.runId, runId)))
+      .orderBy(qualityResults.stepKey, qualityResults.position),
+  )
+  if (!run) throw notFound('run')
+  return results
+}
