@@ -36,7 +36,11 @@ export type Postgres = {
 /** Starts a real PostgreSQL 18 whose whole state lives in `dir`; it is made there when `dir` is empty. */
 export async function startPostgres(options: { dir: string; port?: number }): Promise<Postgres> {
   const dir = resolve(options.dir)
-  const paths = { data: join(dir, 'data'), log: join(dir, 'server.log'), password: join(dir, 'superuser-password') }
+  const paths = {
+    data: join(dir, 'data'),
+    log: join(dir, 'server.log'),
+    password: join(dir, 'superuser-password'),
+  }
   const owner = join(dir, 'owner.pid')
   const binaries = findBinaries()
   const user = await serverUser()
@@ -60,7 +64,9 @@ export async function startPostgres(options: { dir: string; port?: number }): Pr
     port,
     superuserUrl,
     async createDatabase(name) {
-      await withClient(superuserUrl(), (client) => client.query(`create database ${pg.escapeIdentifier(name)}`))
+      await withClient(superuserUrl(), (client) =>
+        client.query(`create database ${pg.escapeIdentifier(name)}`),
+      )
     },
     async stop() {
       server.process.kill('SIGINT')
@@ -83,7 +89,12 @@ async function initialise(initdb: string, dir: string, paths: Paths, user: OsUse
   await writeFile(paths.password, randomBytes(24).toString('base64url'), { mode: 0o600 })
   await handOver(paths.password, user, 0o600)
   const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
-  const flags = [`--username=${superuser}`, `--pwfile=${paths.password}`, '--auth=password', '--no-instructions']
+  const flags = [
+    `--username=${superuser}`,
+    `--pwfile=${paths.password}`,
+    '--auth=password',
+    '--no-instructions',
+  ]
   try {
     await run(initdb, [`--pgdata=${unfinished}`, ...flags, ...locale], { ...user, cwd: dir })
   } catch (cause) {
@@ -93,7 +104,13 @@ async function initialise(initdb: string, dir: string, paths: Paths, user: OsUse
   await rename(unfinished, paths.data)
 }
 
-async function startServer(binary: string, paths: Paths, port: number, user: OsUser, url: string): Promise<Spawned> {
+async function startServer(
+  binary: string,
+  paths: Paths,
+  port: number,
+  user: OsUser,
+  url: string,
+): Promise<Spawned> {
   for (let attempt = 1; ; attempt++) {
     const logStart = await size(paths.log)
     const server = spawnServer(binary, paths.data, port, paths.log, user)
@@ -102,7 +119,10 @@ async function startServer(binary: string, paths: Paths, port: number, user: OsU
     await server.exited
     const log = await tail(paths.log, logStart)
     // After a kill, the last processes of the old server may hold its shared memory for a moment.
-    if (attempt < 50 && /pre-existing shared memory block|lock file "postmaster.pid" already exists/.test(log)) {
+    if (
+      attempt < 50 &&
+      /pre-existing shared memory block|lock file "postmaster.pid" already exists/.test(log)
+    ) {
       await sleep(100)
       continue
     }
@@ -149,11 +169,16 @@ async function choosePort(wanted: number | undefined): Promise<number> {
 }
 
 const portTaken = (port: number) =>
-  new Error(`Port ${port} on ${host} is already in use: stop what listens there, or choose another port for PostgreSQL`)
+  new Error(
+    `Port ${port} on ${host} is already in use: stop what listens there, or choose another port for PostgreSQL`,
+  )
 
 async function readPassword(path: string): Promise<string> {
   const password = await readFile(path, 'utf8').catch(() => '')
-  if (!password) throw new Error(`The database's password file ${path} is missing: restore it, or delete its folder to start anew`)
+  if (!password)
+    throw new Error(
+      `The database's password file ${path} is missing: restore it, or delete its folder to start anew`,
+    )
   return password.trim()
 }
 

@@ -65,8 +65,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Fires a schedule once: moves it on from the time that was due, and starts the run. Null when another tick was first.
-create function app.fire_schedule(p_schedule text, p_due timestamptz, p_next timestamptz, p_run text, p_parameters jsonb)
+-- Fires a schedule once: moves it on from the time that was due, and starts the run with its parameters' defaults.
+-- Null when another tick was first.
+create function app.fire_schedule(p_schedule text, p_due timestamptz, p_next timestamptz, p_run text)
 returns jsonb
 language plpgsql
 as $$
@@ -80,7 +81,7 @@ begin
   if pipeline is null then
     return null;
   end if;
-  return app.start_run(p_run, pipeline, p_parameters, 'schedule', null);
+  return app.start_run(p_run, pipeline, '{}', 'schedule', null);
 end
 $$;
 --> statement-breakpoint
@@ -453,7 +454,7 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Schedules whose time has come, of every tenant, with the parameters' defaults left to the Worker.
+-- Schedules whose time has come, of every tenant.
 create function app.due_schedules(p_limit integer)
 returns table (tenant_id text, id text, pipeline_id text, cron text, timezone text, next_fire_at timestamptz)
 language sql security definer

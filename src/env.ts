@@ -34,6 +34,8 @@ export const environment = z.object({
   /** Ed25519 private key as a JWK in JSON; the second only verifies while keys rotate. */
   TOKEN_KEY: z.string().startsWith('{'),
   TOKEN_KEY_PREVIOUS: z.string().startsWith('{').optional(),
+  /** Other sites whose scripts may call the API with a bearer credential: origins, separated by commas. */
+  CORS_ORIGINS: z.string().regex(/^https?:\/\/[^/,]+(,https?:\/\/[^/,]+)*$/, 'must be origins separated by commas').optional(),
   /** Lets connections reach private addresses: for a laptop, never for production. */
   ALLOW_PRIVATE_HOSTS: z.enum(['true', 'false']).default('false'),
 })

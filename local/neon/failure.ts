@@ -64,7 +64,7 @@ export function errorFields(known: Partial<ErrorFields> & { message: string }): 
 /** Reads the body of an ErrorResponse: pairs of a letter and a text, ended by a zero. */
 export function parseErrorResponse(buffer: Buffer, start: number): ErrorFields {
   const fields = errorFields({ message: '' })
-  for (let at = start; (buffer[at] ?? 0) !== 0; ) {
+  for (let at = start; (buffer[at] ?? 0) !== 0;) {
     const end = buffer.indexOf(0, at + 1)
     const name = nameOf[String.fromCharCode(buffer[at] ?? 0)]
     if (name) fields[name] = buffer.toString('utf8', at + 1, end)

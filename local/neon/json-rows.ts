@@ -27,10 +27,10 @@ const typedArrays = [
   [3807, 'json'],
 ] as const
 const textArrays = [
-  143, 210, 271, 272, 273, 629, 651, 719, 775, 791, 1001, 1002, 1003, 1006, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015,
-  1016, 1017, 1018, 1019, 1020, 1027, 1028, 1034, 1040, 1041, 1115, 1182, 1183, 1185, 1187, 1231, 1263, 1270, 1561, 1563,
-  2201, 2207, 2208, 2209, 2210, 2211, 2287, 2949, 2951, 3221, 3643, 3644, 3645, 3735, 3770, 3905, 3907, 3909, 3911, 3913,
-  3927, 4073, 4090, 4097, 6150, 6151, 6152, 6153, 6155, 6157,
+  143, 210, 271, 272, 273, 629, 651, 719, 775, 791, 1001, 1002, 1003, 1006, 1008, 1009, 1010, 1011, 1012,
+  1013, 1014, 1015, 1016, 1017, 1018, 1019, 1020, 1027, 1028, 1034, 1040, 1041, 1115, 1182, 1183, 1185, 1187,
+  1231, 1263, 1270, 1561, 1563, 2201, 2207, 2208, 2209, 2210, 2211, 2287, 2949, 2951, 3221, 3643, 3644, 3645,
+  3735, 3770, 3905, 3907, 3909, 3911, 3913, 3927, 4073, 4090, 4097, 6150, 6151, 6152, 6153, 6155, 6157,
 ]
 for (const [oid, arrayOf] of typedArrays) kindOf.set(oid, { arrayOf })
 for (const oid of textArrays) kindOf.set(oid, { arrayOf: 'text' })
@@ -39,7 +39,7 @@ const known = new Map<string, Columns>()
 
 /** Reads a RowDescription. The same statement describes itself in the same bytes, so they are the cache's key. */
 export function parseColumns(message: Buffer, start: number, end: number): Columns {
-  const key = message.latin1Slice(start, end)
+  const key = message.toString('latin1', start, end)
   const found = known.get(key)
   if (found) return found
   const fields: unknown[] = []
@@ -115,7 +115,9 @@ function toJson(kind: Kind, text: string): string {
 /** For every byte: 0 when it may stand in a JSON string as it is, 1 for \u00xx, else the letter after the backslash. */
 const escapes = new Uint8Array(256)
 escapes.fill(1, 0, 0x20)
-for (const [byte, letter] of ['""', '\\\\', '\bb', '\tt', '\nn', '\ff', '\rr'].map((pair) => Buffer.from(pair))) {
+for (const [byte, letter] of ['""', '\\\\', '\bb', '\tt', '\nn', '\ff', '\rr'].map((pair) =>
+  Buffer.from(pair),
+)) {
   escapes[byte ?? 0] = letter ?? 0
 }
 const hex = Buffer.from('0123456789abcdef')

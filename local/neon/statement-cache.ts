@@ -1,82 +1,94 @@
 import type { Messages } from './messages.ts'
 
-/** PostgreSQL plans a named statement afresh, for the parameters at hand, this many times; then it may settle. */
+/** PostgreSQL plans a named statement for the parameters at hand this many times; then it may settle on one plan. */
 const freshPlans = 5
-const limit = 256
+const mostEntries = 256
 const longestText = 32_768
 
 type Entry = { name: string; uses: number; isParsed: boolean }
 
 /**
- * Which statements one connection has parsed under a name. Neon's proxy parses every time and so always gets a plan
- * for the present parameters and statistics; a statement is parsed again before PostgreSQL would settle on a generic
- * plan, so that here plans are the same and only most of the parsing is saved.
+ * Which statements one connection has parsed under a name. Neon's proxy parses every time, and so always gets a plan
+ * for the present parameters and statistics. A statement is parsed anew before PostgreSQL would settle on a generic
+ * plan, and one without parameters (whose first plan would stay) is never named: plans are the same as Neon's, and
+ * only most of the parsing is saved.
  */
 export class StatementCache {
   readonly #entries = new Map<string, Entry>()
-  readonly #pending: (Entry | undefined)[] = []
+  /** The server answers in order: parses, and the Sync that ends each unit. */
+  readonly #awaited: (Entry | 'unnamed' | 'sync')[] = []
   #last = 0
 
-  /** Appends what must precede Bind, and gives the name to bind. Texts seen for the first time stay unnamed. */
-  prepare(out: Messages, sql: string, parameterCount: number, mayPlanOnce: boolean): string {
-    if ((parameterCount === 0 && !mayPlanOnce) || sql.length > longestText) return this.prepareUnnamed(out, sql)
+  /** Appends what must precede Bind, and gives the name to bind. A text seen for the first time stays unnamed. */
+  prepare(out: Messages, sql: string, parameterCount: number): string {
+    if (parameterCount === 0 || sql.length > longestText) return this.prepareUnnamed(out, sql)
     const entry = this.#entries.get(sql)
     if (!entry) {
-      this.#remember(out, sql, mayPlanOnce)
-      if (!mayPlanOnce) return this.prepareUnnamed(out, sql)
+      this.#add(out, sql)
+      return this.prepareUnnamed(out, sql)
     }
-    const known = entry ?? this.#entries.get(sql)
-    if (!known) return this.prepareUnnamed(out, sql)
-    if (known.isParsed && (mayPlanOnce || known.uses < freshPlans)) {
-      known.uses++
-      return known.name
+    if (entry.isParsed && entry.uses < freshPlans) {
+      entry.uses++
+      return entry.name
     }
-    if (known.name !== '') out.closeStatement(known.name)
-    known.name = `s${++this.#last}`
-    known.uses = 1
-    // Taken for parsed by the statements that follow in the same message; `failed` takes it back.
-    known.isParsed = true
-    out.parse(known.name, sql)
-    this.#pending.push(known)
-    return known.name
+    return this.#parse(out, sql, entry)
+  }
+
+  /** For BEGIN, COMMIT and their like, which have no plan. */
+  prepareCommand(out: Messages, sql: string): string {
+    const entry = this.#entries.get(sql) ?? this.#add(out, sql)
+    return entry.isParsed ? entry.name : this.#parse(out, sql, entry)
   }
 
   prepareUnnamed(out: Messages, sql: string): string {
     out.parse('', sql)
-    this.#pending.push(undefined)
+    this.#awaited.push('unnamed')
     return ''
   }
 
   parseCompleted(): void {
-    this.#pending.shift()
+    this.#awaited.shift()
   }
 
-  /** After an error the server skips the rest: what it had not parsed by then does not exist. */
-  settle(): void {
-    for (const entry of this.#pending) if (entry) entry.isParsed = false
-    this.#pending.length = 0
+  unitSent(): void {
+    this.#awaited.push('sync')
   }
 
-  /** The server has dropped all prepared statements. */
-  clear(): void {
-    this.#entries.clear()
-  }
-
-  /** Drops all, on the server too. */
-  close(out: Messages): void {
-    for (const { name } of this.#entries.values()) if (name !== '') out.closeStatement(name)
-    this.#entries.clear()
-  }
-
-  #remember(out: Messages, sql: string, mayPlanOnce: boolean): void {
-    if (this.#entries.size >= limit) {
-      for (const [oldest, { name }] of this.#entries) {
-        this.#entries.delete(oldest)
-        if (name !== '') out.closeStatement(name)
-        break
-      }
+  /** After an error the server skips the rest of the unit: what it had not parsed by then does not exist. */
+  unitAnswered(): void {
+    for (
+      let each = this.#awaited.shift();
+      each !== undefined && each !== 'sync';
+      each = this.#awaited.shift()
+    ) {
+      if (each !== 'unnamed') each.isParsed = false
     }
-    this.#entries.set(sql, { name: '', uses: 0, isParsed: false })
-    void mayPlanOnce
+  }
+
+  /** The server has dropped its prepared statements. */
+  forget(): void {
+    this.#entries.clear()
+  }
+
+  #parse(out: Messages, sql: string, entry: Entry): string {
+    if (entry.isParsed) out.closeStatement(entry.name)
+    entry.name = `s${++this.#last}`
+    entry.uses = 1
+    // Counts as parsed for the statements behind it in the same message; `unitAnswered` takes that back.
+    entry.isParsed = true
+    out.parse(entry.name, sql)
+    this.#awaited.push(entry)
+    return entry.name
+  }
+
+  #add(out: Messages, sql: string): Entry {
+    if (this.#entries.size >= mostEntries) {
+      const [oldest] = this.#entries
+      if (oldest?.[1].isParsed) out.closeStatement(oldest[1].name)
+      if (oldest) this.#entries.delete(oldest[0])
+    }
+    const entry = { name: '', uses: 0, isParsed: false }
+    this.#entries.set(sql, entry)
+    return entry
   }
 }

@@ -17,6 +17,8 @@ const settings = {
   shared_buffers: '256MB',
   max_wal_size: '4GB',
   max_connections: '200',
+  // A session whose client is gone ends, even in the middle of a statement.
+  client_connection_check_interval: '2s',
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_min_messages: 'warning',
@@ -69,7 +71,10 @@ export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 
 async function childrenOf(pid: number): Promise<number[]> {
   const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=']).catch(async () => ({
-    stdout: (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).replaceAll(/(\d+) */g, `$1 ${pid}\n`),
+    stdout: (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).replaceAll(
+      /(\d+) */g,
+      `$1 ${pid}\n`,
+    ),
   }))
   const pairs = stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number))
   return pairs.flatMap(([child, parent]) => (parent === pid && child !== undefined ? [child] : []))
@@ -90,11 +95,14 @@ export async function clearTheWay(data: string, ownerFile: string): Promise<void
   }
   const owner = Number(await readFile(ownerFile, 'utf8').catch(() => '0'))
   if (owner > 0 && signal(owner, 0)) {
-    throw new Error(`PostgreSQL already runs on ${data} (process ${pid}, started by process ${owner}): stop that one first`)
+    throw new Error(
+      `PostgreSQL already runs on ${data} (process ${pid}, started by process ${owner}): stop that one first`,
+    )
   }
   signal(pid, 'SIGINT')
   for (let waitedMs = 0; signal(pid, 0); waitedMs += 20) {
-    if (waitedMs > 10_000) throw new Error(`A PostgreSQL left behind on ${data} (process ${pid}) does not stop`)
+    if (waitedMs > 10_000)
+      throw new Error(`A PostgreSQL left behind on ${data} (process ${pid}) does not stop`)
     await sleep(20)
   }
 }

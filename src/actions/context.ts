@@ -1,23 +1,18 @@
 import type { Cache } from '#src/cache/redis.ts'
-import type { Database, TenantDb } from '#src/db/database.ts'
+import type { TenantDb } from '#src/db/database.ts'
 import type { TenantId } from '#src/domain/id.ts'
 import type { Limits } from '#src/domain/limit.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { can, type Actor, type Permission } from '#src/domain/role.ts'
+import type { EngineServices } from '#src/engine/services.ts'
 import type { Env } from '#src/env.ts'
 
 /** What one isolate is connected to, made once. */
-export type Services = {
+export type Services = EngineServices & {
   readonly env: Env
-  readonly database: Database
   readonly cache: Cache
   readonly limits: Limits
-  now(): Date
-  /** The one place where lines go out. */
-  log(line: LogLine): void
 }
-
-export type LogLine = { event: string } & Record<string, unknown>
 
 /** Who asks, for which tenant, and everything needed to serve them. */
 export type Context = {

@@ -38,8 +38,13 @@ function derive(password: string, salt: Uint8Array, { ln, r, p }: Parameters): P
   })
 }
 
-const base64 = (bytes: Uint8Array) => btoa(String.fromCharCode(...bytes)).replaceAll('=', '')
-const bytesOf = (text: string) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
+function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes)).replaceAll('=', '')
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
+}
 
 function format({ ln, r, p }: Parameters, salt: Uint8Array, hash: Uint8Array): string {
   return `$scrypt$ln=${ln},r=${r},p=${p}$${base64(salt)}$${base64(hash)}`

@@ -17,29 +17,31 @@ export type Count = {
 /**
  * A sliding window from two fixed ones: what the window before still weighs (in thousandths) plus what this one counted.
  * A refused request counts nowhere. KEYS: current and previous window of each bucket, then perhaps a key to read.
- * ARGV: limit, weight and time to live of each. Answers: 0 or the number of the bucket that refused, the use of each
- * bucket, what was read.
+ * ARGV: limit, weight and time to live of each. Answers: 0 or the number of the bucket that refused, the use of that
+ * bucket (or of the first), what was read.
  */
 export const countScript = `local n = #ARGV / 3
-local out = {0}
+local refused = 0
+local used = 0
 for i = 1, n do
   local now = tonumber(redis.call('GET', KEYS[2 * i - 1]) or '0')
   local before = tonumber(redis.call('GET', KEYS[2 * i]) or '0')
-  local used = now + math.floor(before * tonumber(ARGV[3 * i - 1]) / 1000)
-  if used >= tonumber(ARGV[3 * i - 2]) then out[1] = i end
-  out[i + 1] = used
+  local both = now + math.floor(before * tonumber(ARGV[3 * i - 1]) / 1000)
+  if both >= tonumber(ARGV[3 * i - 2]) and refused == 0 then refused = i end
+  if i == 1 or refused == i then used = both end
 end
-if out[1] == 0 then
+if refused == 0 then
   for i = 1, n do
     if redis.call('INCR', KEYS[2 * i - 1]) == 1 then redis.call('PEXPIRE', KEYS[2 * i - 1], ARGV[3 * i]) end
-    out[i + 1] = out[i + 1] + 1
   end
+  used = used + 1
 end
-if #KEYS > 2 * n then out[n + 2] = redis.call('GET', KEYS[2 * n + 1]) end
-return out`
+local read = false
+if #KEYS > 2 * n then read = redis.call('GET', KEYS[2 * n + 1]) end
+return {refused, used, read}`
 
 /** SHA-1 of the script, so that a request need not work it out; a test compares. */
-export const countScriptSha = '4a7daabb919d48abaed05063cb4dbd3b47d707bb'
+export const countScriptSha = '0d70111ec9904627e7281d608f0d8ddbf5be347f'
 
 /** Counts one request in every bucket and reads one key, all in one REST call. Throws when Redis does not answer. */
 export async function count(
@@ -57,22 +59,20 @@ export async function count(
     args.push(policy.limit, Math.floor(1000 - (1000 * elapsedMs) / policy.windowMs), 2 * policy.windowMs)
   }
   if (readKey !== undefined) keys.push(readKey)
-  const [refused = 0, ...rest] = await run(cache, keys, args)
-  const at = Math.max(Number(refused) - 1, 0)
-  const { policy, owner } = buckets[at] ?? buckets[0]
-  const read = rest[buckets.length]
+  const [refused, used, read] = await run(cache, keys, args)
+  const { policy, owner } = buckets[Number(refused) - 1] ?? buckets[0]
   return {
-    allowed: refused === 0,
+    allowed: Number(refused) === 0,
     standing: {
       policy,
-      remaining: Math.max(policy.limit - Number(rest[at]), 0),
+      remaining: Math.max(policy.limit - Number(used), 0),
       resetMs: policy.windowMs - windowOf(policy, owner, now).elapsedMs,
     },
     read: typeof read === 'string' ? read : null,
   }
 }
 
-async function run(cache: Cache, keys: string[], args: number[]): Promise<(number | string | null)[]> {
+async function run(cache: Cache, keys: string[], args: number[]): Promise<unknown[]> {
   try {
     return await cache.evalsha(countScriptSha, keys, args)
   } catch (error) {

@@ -26,6 +26,8 @@ export type ReadOptions = {
 export type Reader = {
   schema: ColumnSpec[]
   batches: AsyncIterable<{ batch: Batch; state: ReadState }>
+  /** False when a read cannot go on in the middle: opened with a state it ignores it and begins again. */
+  resumable?: boolean
   close(): Promise<void>
 }
 

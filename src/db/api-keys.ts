@@ -44,27 +44,36 @@ export async function insertApiKey(tdb: TenantDb, key: NewApiKey): Promise<void>
 const live = (tdb: TenantDb, more: SQL | undefined) =>
   and(eq(apiKeys.tenantId, tdb.tenantId), isNull(apiKeys.revokedAt), more)
 
+const shown = {
+  id: apiKeys.id,
+  name: apiKeys.name,
+  hint: apiKeys.hint,
+  scopes: apiKeys.scopes,
+  createdBy: apiKeys.createdBy,
+  createdAt: apiKeys.createdAt,
+  expiresAt: apiKeys.expiresAt,
+  lastUsedAt: apiKeys.lastUsedAt,
+}
+
 /** Newest first; revoked ones are gone. */
 export async function listApiKeys(tdb: TenantDb, { limit, after }: PageRequest): Promise<Page<ApiKey>> {
   const [before] = after ?? []
   const [rows] = await tdb.run(
     tdb.sql
-      .select({
-        id: apiKeys.id,
-        name: apiKeys.name,
-        hint: apiKeys.hint,
-        scopes: apiKeys.scopes,
-        createdBy: apiKeys.createdBy,
-        createdAt: apiKeys.createdAt,
-        expiresAt: apiKeys.expiresAt,
-        lastUsedAt: apiKeys.lastUsedAt,
-      })
+      .select(shown)
       .from(apiKeys)
       .where(live(tdb, before === undefined ? undefined : lt(sql`${apiKeys.id}`, before)))
       .orderBy(desc(apiKeys.id))
       .limit(limit + 1),
   )
   return toPage(rows, limit, (row) => [row.id])
+}
+
+export async function getApiKey(tdb: TenantDb, id: Id<'apiKey'>): Promise<ApiKey> {
+  const [rows] = await tdb.run(tdb.sql.select(shown).from(apiKeys).where(live(tdb, eq(apiKeys.id, id))))
+  const [row] = rows
+  if (!row) throw notFound('API key')
+  return row
 }
 
 /** Gives the hash of the key that is now refused. */

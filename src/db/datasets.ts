@@ -1,8 +1,11 @@
-import { sql } from 'drizzle-orm'
+import { and, desc, eq, lt, sql } from 'drizzle-orm'
 import type { ColumnSpec } from '#src/domain/column.ts'
-import { newId, type DatasetVersionId, type RunId } from '#src/domain/id.ts'
+import { newId, type DatasetId, type DatasetVersionId, type RunId } from '#src/domain/id.ts'
+import { notFound } from '#src/domain/problem.ts'
+import { quoteIdent } from './compile/quote.ts'
 import { statement, type Statement } from './statement.ts'
-import type { TenantDb } from './database.ts'
+import type { Database, TenantDb } from './database.ts'
+import { datasets, datasetVersions } from './schema.ts'
 
 export type DatasetVersion = { id: DatasetVersionId; name: string; columns: ColumnSpec[]; rows: number }
 
@@ -56,3 +59,80 @@ export const asQueryRole = (statements: readonly Statement[], timeoutMs: number)
   ...statements,
   { text: `select set_config('role', 'none', true), set_config('statement_timeout', '0', true)` },
 ]
+
+/** Drops tables that nobody can read any more, of every tenant; see app.drop_old_versions. */
+export async function dropOldVersions(database: Database, limit: number): Promise<void> {
+  await database.open(database.sql.execute(sql`select app.drop_old_versions(${limit})`))
+}
+
+export type Dataset = { id: DatasetId; name: string; createdAt: Date; updatedAt: Date; versionId: DatasetVersionId | null; rows: number | null; columns: ColumnSpec[] | null }
+
+const datasetColumns = {
+  id: datasets.id,
+  name: datasets.name,
+  createdAt: datasets.createdAt,
+  updatedAt: datasets.updatedAt,
+  versionId: datasets.currentVersionId,
+  rows: datasetVersions.rows,
+  columns: datasetVersions.columns,
+}
+
+const selectDatasets = (db: TenantDb) =>
+  db.sql
+    .select(datasetColumns)
+    .from(datasets)
+    .leftJoin(
+      datasetVersions,
+      and(eq(datasetVersions.tenantId, datasets.tenantId), eq(datasetVersions.id, datasets.currentVersionId)),
+    )
+
+/** Newest first; one row more than `limit` says that there are further ones. */
+export async function listDatasets(db: TenantDb, before: DatasetId | undefined, limit: number): Promise<Dataset[]> {
+  const [rows] = await db.run(
+    selectDatasets(db)
+      .where(and(eq(datasets.tenantId, db.tenantId), before ? lt(datasets.id, before) : undefined))
+      .orderBy(desc(datasets.id))
+      .limit(limit + 1),
+  )
+  return rows
+}
+
+export type VersionSummary = { id: DatasetVersionId; state: string; rows: number; runId: RunId; stepKey: string; createdAt: Date; readyAt: Date | null }
+
+const keptInSight = 20
+
+export async function getDataset(db: TenantDb, id: DatasetId): Promise<Dataset & { versions: VersionSummary[] }> {
+  const [[found], versions] = await db.run(
+    selectDatasets(db).where(and(eq(datasets.tenantId, db.tenantId), eq(datasets.id, id))),
+    db.sql
+      .select({
+        id: datasetVersions.id,
+        state: datasetVersions.state,
+        rows: datasetVersions.rows,
+        runId: datasetVersions.runId,
+        stepKey: datasetVersions.stepKey,
+        createdAt: datasetVersions.createdAt,
+        readyAt: datasetVersions.readyAt,
+      })
+      .from(datasetVersions)
+      .where(and(eq(datasetVersions.tenantId, db.tenantId), eq(datasetVersions.datasetId, id)))
+      .orderBy(desc(datasetVersions.id))
+      .limit(keptInSight),
+  )
+  if (!found) throw notFound('dataset')
+  return { ...found, versions }
+}
+
+/** The first rows of a version as text, each value cut to what a table on a screen can show. */
+export async function previewRows(
+  db: TenantDb,
+  version: DatasetVersionId,
+  columns: readonly ColumnSpec[],
+  limit: number,
+): Promise<(string | null)[][]> {
+  const values = columns.map((column) => `left(${quoteIdent(column.name)}::text, 500)`).join(', ')
+  const [, result] = await db.statements(
+    asQueryRole([{ text: `select array[${values}] as row from ${tableOf(version)} limit $1`, params: [limit] }], 10_000),
+  )
+  return (result?.rows ?? []).map((row) => row['row'] as (string | null)[])
+}

@@ -8,7 +8,7 @@ import { statement, type Statement } from './statement.ts'
 import { pipelines, pipelineVersions, qualityResults, runEvents, runs, steps } from './schema.ts'
 
 /** A wake-up in the outbox that is to be published now; `notBefore` where it has to wait. */
-export type Wake = { id: number; runId: RunId; notBefore?: string | null }
+export type Wake = { id: number; runId?: RunId; notBefore?: string | null }
 
 export type ClaimedStep = {
   key: string

@@ -1,7 +1,5 @@
-import type { LogLine } from '#src/actions/context.ts'
-
 /** One line of JSON on standard output: where every log line of the Worker ends. */
-export function printLine(line: LogLine): void {
+export function printLine(line: Record<string, unknown>): void {
   console.log(JSON.stringify(line))
 }
 

@@ -96,8 +96,8 @@ type Keys = {
 }
 
 async function loadKeys(key: string, previousKey: string | undefined): Promise<Keys> {
-  const current = privateJwk.parse(JSON.parse(key))
-  const older = previousKey === undefined ? [] : [privateJwk.parse(JSON.parse(previousKey))]
+  const current = parseKey(key, 'TOKEN_KEY')
+  const older = previousKey === undefined ? [] : [parseKey(previousKey, 'TOKEN_KEY_PREVIOUS')]
   const verifying = new Map<string, CryptoKey>()
   const published: JWK[] = []
   for (const { kty, crv, x } of [current, ...older]) {
@@ -107,6 +107,15 @@ async function loadKeys(key: string, previousKey: string | undefined): Promise<K
   }
   const kid = published[0]?.kid ?? ''
   return { kid, signing: await importKey(current), verifying, published }
+}
+
+/** Says which variable is wrong and nothing of what is in it. */
+function parseKey(text: string, variable: string): z.output<typeof privateJwk> {
+  try {
+    return privateJwk.parse(JSON.parse(text))
+  } catch {
+    throw new Error(`${variable} must be an Ed25519 private key as a JWK.`)
+  }
 }
 
 async function importKey(jwk: JWK): Promise<CryptoKey> {

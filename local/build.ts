@@ -1,0 +1,117 @@
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { builtinModules, createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+
+import { build as bundle, type Plugin } from 'esbuild'
+import { build as buildWeb } from 'vite'
+
+import { consoleFiles } from './console-files.ts'
+
+export const root = fileURLToPath(new URL('../', import.meta.url))
+const grammar = createRequire(import.meta.url).resolve('libpg-query/wasm/libpg-query.wasm')
+const builtins = new Set(builtinModules)
+
+export type Platform = 'workerd' | 'deno'
+export type Built = { file: string; bytes: number; gzipBytes: number }
+
+/** Builds what is deployed: the console, the Worker and the Deno program, all under `dist/`. */
+export async function buildAll(): Promise<Built[]> {
+  const dist = join(root, 'dist')
+  await rm(dist, { recursive: true, force: true })
+  await buildConsole(join(dist, 'web'))
+  return Promise.all([
+    buildProgram({ entry: 'src/worker.ts', platform: 'workerd', outDir: dist, consoleDir: join(dist, 'web') }),
+    buildProgram({ entry: 'src/deno.ts', platform: 'deno', outDir: dist, consoleDir: join(dist, 'web') }),
+  ])
+}
+
+export async function buildConsole(outDir: string): Promise<void> {
+  await buildWeb({ root: join(root, 'web'), logLevel: 'warn', build: { outDir, emptyOutDir: true } })
+}
+
+/** Bundles one entry into `<outDir>/<entry>.js`, with PostgreSQL's grammar as `libpg-query.wasm` beside it. */
+export async function buildProgram(options: {
+  entry: string
+  platform: Platform
+  outDir: string
+  consoleDir?: string
+}): Promise<Built> {
+  const file = join(options.outDir, options.entry.replace(/^.*\//, '').replace(/\.ts$/, '.js'))
+  await mkdir(dirname(file), { recursive: true })
+  await bundle({
+    absWorkingDir: root,
+    entryPoints: [options.entry],
+    outfile: file,
+    bundle: true,
+    minify: true,
+    keepNames: true,
+    format: 'esm',
+    target: 'es2024',
+    platform: 'browser',
+    conditions: options.platform === 'workerd' ? ['workerd', 'worker', 'browser'] : ['deno', 'worker'],
+    mainFields: ['module', 'main'],
+    legalComments: 'none',
+    // PostgreSQL's grammar asks where it lies, and here nothing tells.
+    define: { 'process.env.NODE_ENV': '"production"', 'self.location.href': '"file:///"', __dirname: '"/"' },
+    external: ['cloudflare:*', 'pg-native'],
+    logLevel: 'warning',
+    plugins: [nodeModules, besideWasm(options.platform), consoleModule(options.consoleDir)],
+  })
+  await copyFile(grammar, join(options.outDir, 'libpg-query.wasm'))
+  const text = await readFile(file)
+  return { file, bytes: text.length, gzipBytes: gzipSync(text, { level: 9 }).length }
+}
+
+/** Node's own modules come from the platform; CommonJS packages reach them through an import, for there is no `require`. */
+const nodeModules: Plugin = {
+  name: 'node-modules',
+  setup(build) {
+    build.onResolve({ filter: /^(node:)?[a-z_/0-9]+$/ }, ({ path, kind }) => {
+      const name = path.replace(/^node:/, '')
+      if (!builtins.has(name)) return undefined
+      return kind === 'require-call' ? { path: name, namespace: 'required' } : { path: `node:${name}`, external: true }
+    })
+    build.onLoad({ filter: /.*/, namespace: 'required' }, ({ path }) => ({
+      contents: `import found from 'node:${path}'; module.exports = found`,
+    }))
+  },
+}
+
+/** workerd compiles what stands beside the bundle before the first request; Deno's program does that itself. */
+const besideWasm = (platform: Platform): Plugin => ({
+  name: 'beside-wasm',
+  setup(build) {
+    build.onResolve({ filter: /\.wasm$/ }, ({ path }) => {
+      const beside = `./${path.replace(/^.*\//, '')}`
+      return platform === 'workerd' ? { path: beside, external: true } : { path: beside, namespace: 'wasm' }
+    })
+    build.onLoad({ filter: /.*/, namespace: 'wasm' }, ({ path }) => ({
+      contents: `const bytes = await Deno.readFile(new URL(${JSON.stringify(path)}, import.meta.url))
+        export default await WebAssembly.compile(bytes)`,
+    }))
+  },
+})
+
+const consoleModule = (dir: string | undefined): Plugin => ({
+  name: 'console',
+  setup(build) {
+    build.onResolve({ filter: /^weir:console$/ }, ({ path }) => ({ path, namespace: 'console' }))
+    build.onLoad({ filter: /.*/, namespace: 'console' }, async () => ({
+      contents: JSON.stringify(dir ? await consoleFiles(dir) : {}),
+      loader: 'json',
+    }))
+  },
+})
+
+if (import.meta.main) {
+  const built = await buildAll()
+  await writeFile(join(root, 'dist', 'sizes.json'), JSON.stringify(built, null, 2))
+  for (const { file, bytes, gzipBytes } of built)
+    console.log(`${file.slice(root.length).padEnd(16)} ${kib(bytes)}, ${kib(gzipBytes)} gzipped`)
+}
+
+function kib(bytes: number): string {
+  return `${(bytes / 1024).toFixed(0)} KiB`
+}

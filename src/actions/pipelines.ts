@@ -1,0 +1,104 @@
+import {
+  deletePipeline as deletePipelineRow,
+  getPipeline,
+  insertPipeline,
+  listPipelines,
+  listPipelineVersions,
+  replacePipeline,
+  type NewVersion,
+  type Pipeline,
+  type PipelineVersion,
+} from '#src/db/pipelines.ts'
+import { newId, type PipelineId } from '#src/domain/id.ts'
+import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
+import { parsePipeline, type Definition } from '#src/domain/pipeline.ts'
+import { graphOf } from '#src/domain/pipeline-graph.ts'
+import { Problem, type FieldProblem } from '#src/domain/problem.ts'
+import { actorName } from '#src/domain/role.ts'
+import { nextFire } from '#src/domain/schedule.ts'
+import { allow, type Context } from './context.ts'
+
+export type Source = { text: string; format: 'yaml' | 'json' }
+export type Warning = FieldProblem
+
+/** Checks a definition as saving it would, and stores nothing. */
+export async function checkPipeline(ctx: Context, source: Source): Promise<{ definition: Definition; warnings: Warning[] }> {
+  allow(ctx, 'pipelines:read')
+  return checked(ctx, source)
+}
+
+export async function createPipeline(ctx: Context, source: Source): Promise<{ id: PipelineId; version: number; name: string; warnings: Warning[] }> {
+  allow(ctx, 'pipelines:write')
+  const { definition, plan, warnings } = checked(ctx, source)
+  const id = newId('pipeline', ctx.now())
+  await insertPipeline(ctx.tenantDb, id, newVersion(ctx, definition, plan, source))
+  return { id, version: 1, name: definition.name, warnings }
+}
+
+/** Stores the next version; runs that are under way keep theirs. */
+export async function updatePipeline(
+  ctx: Context,
+  id: PipelineId,
+  expected: readonly number[] | 'any',
+  source: Source,
+): Promise<{ id: PipelineId; version: number; name: string; warnings: Warning[] }> {
+  allow(ctx, 'pipelines:write')
+  const { definition, plan, warnings } = checked(ctx, source)
+  const current = await getPipeline(ctx.tenantDb, id)
+  const version = await replacePipeline(ctx.tenantDb, id, expected, current.version, newVersion(ctx, definition, plan, source))
+  if (version === undefined) throw new Problem('precondition_failed', 'It has changed since you read it; read it again.')
+  return { id, version, name: definition.name, warnings }
+}
+
+export async function readPipeline(ctx: Context, id: PipelineId): Promise<Pipeline> {
+  allow(ctx, 'pipelines:read')
+  return getPipeline(ctx.tenantDb, id)
+}
+
+export async function readPipelines(ctx: Context, page: PageRequest): Promise<Page<Pipeline>> {
+  allow(ctx, 'pipelines:read')
+  const before = page.after?.[0] as PipelineId | undefined
+  return toPage(await listPipelines(ctx.tenantDb, before, page.limit), page.limit, (pipeline) => [pipeline.id])
+}
+
+export async function readPipelineVersions(ctx: Context, id: PipelineId, page: PageRequest): Promise<Page<PipelineVersion>> {
+  allow(ctx, 'pipelines:read')
+  const before = page.after?.[0] === undefined ? undefined : Number(page.after[0])
+  return toPage(await listPipelineVersions(ctx.tenantDb, id, before, page.limit), page.limit, (version) => [String(version.version)])
+}
+
+export async function deletePipeline(ctx: Context, id: PipelineId): Promise<void> {
+  allow(ctx, 'pipelines:write')
+  await deletePipelineRow(ctx.tenantDb, id)
+}
+
+function checked(ctx: Context, source: Source) {
+  const parsed = parsePipeline(source.text, source.format, { readSql: ctx.services.parser.tablesOf })
+  if (!parsed.ok) throw new Problem('invalid', 'The definition is not valid.', { fields: parsed.fields })
+  const { definition } = parsed
+  const graph = graphOf(definition, ctx.services.parser.tablesOf)
+  if (!graph.ok) throw new Problem('invalid', 'The definition is not valid.', { fields: graph.fields })
+  const plan = definition.steps.map((step, position) => ({
+    key: step.id,
+    kind: step.kind,
+    needs: graph.needs.get(step.id) ?? [],
+    when: step.when,
+    position,
+  }))
+  return { definition, plan, warnings: [...parsed.warnings, ...graph.warnings] }
+}
+
+const newVersion = (ctx: Context, definition: Definition, plan: NewVersion['plan'], source: Source): NewVersion => ({
+  id: newId('pipelineVersion', ctx.now()),
+  definition,
+  plan,
+  source: source.text,
+  format: source.format,
+  createdBy: actorName(ctx.actor),
+  schedules: definition.triggers.map(({ cron, timezone }) => ({
+    id: newId('schedule', ctx.now()),
+    cron,
+    timezone,
+    nextFireAt: nextFire(cron, timezone, ctx.now()),
+  })),
+})

@@ -1,0 +1,77 @@
+import { getPipeline } from '#src/db/pipelines.ts'
+import {
+  cancelRun as cancelRunRow,
+  eventsOf,
+  getRun,
+  listRuns,
+  qualityOf,
+  startRun as startRunRow,
+  type QualityResult,
+  type Run,
+  type RunFilter,
+  type Step,
+} from '#src/db/runs.ts'
+import { newId, type PipelineId, type RunId } from '#src/domain/id.ts'
+import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
+import { resolveParameters } from '#src/domain/parameters.ts'
+import { Problem } from '#src/domain/problem.ts'
+import type { RunState } from '#src/domain/run-state.ts'
+import { wakeMessages } from '#src/engine/wake.ts'
+import { allow, type Context } from './context.ts'
+
+/** Starts a run of the pipeline's current version. It is in the database when this returns; the wake-up follows. */
+export async function startRun(
+  ctx: Context,
+  input: { pipelineId: PipelineId; parameters?: Record<string, unknown> | undefined },
+): Promise<{ id: RunId; state: RunState; pipelineId: PipelineId }> {
+  allow(ctx, 'runs:write')
+  const parameters = input.parameters ? await checkedParameters(ctx, input.pipelineId, input.parameters) : {}
+  const id = newId('run', ctx.now())
+  const wake = await startRunRow(ctx.tenantDb, {
+    id,
+    pipelineId: input.pipelineId,
+    parameters,
+    trigger: 'manual',
+    traceparent: ctx.traceparent,
+  })
+  ctx.defer(ctx.services.send(ctx.tenantId, wakeMessages(ctx.tenantId, id, [wake])))
+  return { id, state: 'queued', pipelineId: input.pipelineId }
+}
+
+async function checkedParameters(ctx: Context, pipelineId: PipelineId, given: Record<string, unknown>) {
+  const { definition } = await getPipeline(ctx.tenantDb, pipelineId)
+  const resolved = resolveParameters(definition, given)
+  if (!resolved.ok) throw new Problem('invalid', 'Some parameters are not valid.', { fields: resolved.fields })
+  return resolved.parameters
+}
+
+export async function readRuns(ctx: Context, filter: Omit<RunFilter, 'before'>, page: PageRequest): Promise<Page<Run>> {
+  allow(ctx, 'runs:read')
+  const before = page.after?.[0] as RunId | undefined
+  return toPage(await listRuns(ctx.tenantDb, { ...filter, before }, page.limit), page.limit, (run) => [run.id])
+}
+
+export async function readRun(ctx: Context, id: RunId): Promise<Run & { steps: Step[] }> {
+  allow(ctx, 'runs:read')
+  return getRun(ctx.tenantDb, id)
+}
+
+export async function readQuality(ctx: Context, id: RunId): Promise<QualityResult[]> {
+  allow(ctx, 'runs:read')
+  return qualityOf(ctx.tenantDb, id)
+}
+
+export async function readRunEvents(ctx: Context, id: RunId, after: number, limit: number) {
+  allow(ctx, 'runs:read')
+  return eventsOf(ctx.tenantDb, id, after, limit)
+}
+
+/** Asks a run to stop; one that is over already is a conflict. */
+export async function cancelRun(ctx: Context, id: RunId): Promise<{ id: RunId; state: RunState }> {
+  allow(ctx, 'runs:write')
+  const { runState, over, wakes } = await cancelRunRow(ctx.tenantDb, id)
+  if (over) throw new Problem('conflict', `The run is ${runState} already.`)
+  if (wakes) ctx.defer(ctx.services.send(ctx.tenantId, wakeMessages(ctx.tenantId, id, wakes)))
+  ctx.services.live(ctx.tenantId, id, true)
+  return { id, state: runState }
+}

@@ -1,0 +1,200 @@
+import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
+import type { Id, PipelineId, PipelineVersionId } from '#src/domain/id.ts'
+import { notFound, Problem } from '#src/domain/problem.ts'
+import type { Definition } from '#src/domain/pipeline.ts'
+import type { TenantDb } from './database.ts'
+import { pipelines, pipelineVersions, schedules, type PlannedStep } from './schema.ts'
+
+export type Pipeline = {
+  id: PipelineId
+  name: string
+  version: number
+  definition: Definition
+  source: string
+  format: 'yaml' | 'json'
+  createdAt: Date
+  updatedAt: Date
+}
+
+/** What saving a definition stores. */
+export type NewVersion = {
+  id: PipelineVersionId
+  definition: Definition
+  plan: PlannedStep[]
+  source: string
+  format: 'yaml' | 'json'
+  createdBy: string
+  schedules: { id: Id<'schedule'>; cron: string; timezone: string; nextFireAt: Date }[]
+}
+
+export async function insertPipeline(db: TenantDb, id: PipelineId, version: NewVersion): Promise<void> {
+  const [[made]] = await db.run(
+    db.sql
+      .insert(pipelines)
+      .values({ tenantId: db.tenantId, id, name: version.definition.name, currentVersion: 1 })
+      .onConflictDoNothing()
+      .returning({ id: pipelines.id }),
+    versionInsert(db, id, 1, version),
+    schedulesInsert(db, id, version),
+  )
+  if (!made) throw nameTaken(version.definition.name)
+}
+
+export const nameTaken = (name: string) => new Problem('conflict', `There is a pipeline named "${name}" already.`)
+
+/** Both statements write only where the pipeline of this id has this version, so a lost race stores nothing. */
+function versionInsert(db: TenantDb, id: PipelineId, number: number, version: NewVersion) {
+  return db.sql.execute(sql`
+    insert into pipeline_versions (tenant_id, id, pipeline_id, version, definition, plan, source, format, concurrency, created_by)
+    select p.tenant_id, ${version.id}, p.id, p.current_version, ${JSON.stringify(version.definition)}::jsonb,
+      ${JSON.stringify(version.plan)}::jsonb, ${version.source}, ${version.format},
+      ${version.definition.concurrency ?? null}::int, ${version.createdBy}
+    from pipelines p where p.tenant_id = ${db.tenantId} and p.id = ${id} and p.current_version = ${number}
+    on conflict (tenant_id, pipeline_id, version) do nothing`)
+}
+
+function schedulesInsert(db: TenantDb, id: PipelineId, version: NewVersion) {
+  return db.sql.execute(sql`
+    insert into schedules (tenant_id, id, pipeline_id, cron, timezone, next_fire_at)
+    select p.tenant_id, s.id, p.id, s.cron, s.timezone, s."nextFireAt"
+    from pipelines p
+    join pipeline_versions v on v.tenant_id = p.tenant_id and v.id = ${version.id}
+    cross join jsonb_to_recordset(${JSON.stringify(version.schedules)}::jsonb)
+      as s(id text, cron text, timezone text, "nextFireAt" timestamptz)
+    where p.tenant_id = ${db.tenantId} and p.id = ${id}`)
+}
+
+/** Stores the next version where the current one is among `expected`; undefined when it is not, or is gone. */
+export async function replacePipeline(
+  db: TenantDb,
+  id: PipelineId,
+  expected: readonly number[] | 'any',
+  current: number,
+  version: NewVersion,
+): Promise<number | undefined> {
+  const number = current + 1
+  if (expected !== 'any' && !expected.includes(current)) return undefined
+  const [[changed]] = await db.run(
+    db.sql
+      .update(pipelines)
+      .set({ currentVersion: number, name: version.definition.name, updatedAt: sql`now()` })
+      .where(
+        and(
+          eq(pipelines.tenantId, db.tenantId),
+          eq(pipelines.id, id),
+          eq(pipelines.currentVersion, current),
+          isNull(pipelines.deletedAt),
+        ),
+      )
+      .returning({ version: pipelines.currentVersion }),
+    // The schedules of the version before go only when the new one came: the update above found its row.
+    db.sql.execute(sql`
+      delete from schedules s using pipelines p
+      where s.tenant_id = ${db.tenantId} and s.pipeline_id = ${id} and p.tenant_id = s.tenant_id and p.id = s.pipeline_id
+        and p.current_version = ${number}
+        and not exists (select from pipeline_versions v where v.tenant_id = p.tenant_id and v.pipeline_id = p.id and v.version = ${number})`),
+    versionInsert(db, id, number, version),
+    schedulesInsert(db, id, version),
+  )
+  return changed?.version
+}
+
+const columns = {
+  id: pipelines.id,
+  name: pipelines.name,
+  version: pipelineVersions.version,
+  definition: pipelineVersions.definition,
+  source: pipelineVersions.source,
+  format: pipelineVersions.format,
+  createdAt: pipelines.createdAt,
+  updatedAt: pipelines.updatedAt,
+}
+
+const selectPipelines = (db: TenantDb) =>
+  db.sql
+    .select(columns)
+    .from(pipelines)
+    .innerJoin(
+      pipelineVersions,
+      and(
+        eq(pipelineVersions.tenantId, pipelines.tenantId),
+        eq(pipelineVersions.pipelineId, pipelines.id),
+        eq(pipelineVersions.version, pipelines.currentVersion),
+      ),
+    )
+
+export async function getPipeline(db: TenantDb, id: PipelineId): Promise<Pipeline> {
+  const [[found]] = await db.run(
+    selectPipelines(db).where(
+      and(eq(pipelines.tenantId, db.tenantId), eq(pipelines.id, id), isNull(pipelines.deletedAt)),
+    ),
+  )
+  if (!found) throw notFound('pipeline')
+  return found
+}
+
+/** Newest first; one row more than `limit` says that there are further ones. */
+export async function listPipelines(db: TenantDb, before: PipelineId | undefined, limit: number): Promise<Pipeline[]> {
+  const [rows] = await db.run(
+    selectPipelines(db)
+      .where(
+        and(
+          eq(pipelines.tenantId, db.tenantId),
+          isNull(pipelines.deletedAt),
+          before ? lt(pipelines.id, before) : undefined,
+        ),
+      )
+      .orderBy(desc(pipelines.id))
+      .limit(limit + 1),
+  )
+  return rows
+}
+
+export type PipelineVersion = { version: number; source: string; format: 'yaml' | 'json'; createdBy: string; createdAt: Date }
+
+export async function listPipelineVersions(
+  db: TenantDb,
+  id: PipelineId,
+  before: number | undefined,
+  limit: number,
+): Promise<PipelineVersion[]> {
+  const [[pipeline], rows] = await db.run(
+    db.sql
+      .select({ id: pipelines.id })
+      .from(pipelines)
+      .where(and(eq(pipelines.tenantId, db.tenantId), eq(pipelines.id, id), isNull(pipelines.deletedAt))),
+    db.sql
+      .select({
+        version: pipelineVersions.version,
+        source: pipelineVersions.source,
+        format: pipelineVersions.format,
+        createdBy: pipelineVersions.createdBy,
+        createdAt: pipelineVersions.createdAt,
+      })
+      .from(pipelineVersions)
+      .where(
+        and(
+          eq(pipelineVersions.tenantId, db.tenantId),
+          eq(pipelineVersions.pipelineId, id),
+          before ? lt(pipelineVersions.version, before) : undefined,
+        ),
+      )
+      .orderBy(desc(pipelineVersions.version))
+      .limit(limit + 1),
+  )
+  if (!pipeline) throw notFound('pipeline')
+  return rows
+}
+
+/** Hides the pipeline and stops its schedules; its runs stay as evidence. */
+export async function deletePipeline(db: TenantDb, id: PipelineId): Promise<void> {
+  const [[gone]] = await db.run(
+    db.sql
+      .update(pipelines)
+      .set({ deletedAt: sql`now()` })
+      .where(and(eq(pipelines.tenantId, db.tenantId), eq(pipelines.id, id), isNull(pipelines.deletedAt)))
+      .returning({ id: pipelines.id }),
+    db.sql.execute(sql`delete from schedules where tenant_id = ${db.tenantId} and pipeline_id = ${id}`),
+  )
+  if (!gone) throw notFound('pipeline')
+}

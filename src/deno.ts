@@ -1,0 +1,22 @@
+import { createApp } from './app.ts'
+import { readEnv } from './env.ts'
+import { buildServices } from './services.ts'
+
+/** What we use of Deno, so that no other platform's types have to know it. */
+declare const Deno: {
+  env: { toObject(): Record<string, string> }
+  readFile(path: URL): Promise<Uint8Array<ArrayBuffer>>
+  serve(
+    options: { port: number; hostname: string; onListen: (at: { port: number }) => void },
+    handler: (request: Request, info: { remoteAddr: { hostname: string } }) => Response | Promise<Response>,
+  ): unknown
+}
+
+const variables = Deno.env.toObject()
+const grammar = await WebAssembly.compile(await Deno.readFile(new URL('./libpg-query.wasm', import.meta.url)))
+const app = createApp(buildServices(readEnv(variables), grammar))
+
+Deno.serve(
+  { port: Number(variables['PORT'] ?? 8787), hostname: variables['HOST'] ?? '127.0.0.1', onListen: () => undefined },
+  (request, info) => app.fetch(request, { address: info.remoteAddr.hostname }),
+)

@@ -1,0 +1,22 @@
+import type { Step } from '#src/domain/pipeline.ts'
+import type { StepOutcome, StepWork } from './step.ts'
+import { executeCheck } from './steps/check.ts'
+import { executeExtract } from './steps/extract.ts'
+import { executeLoad } from './steps/load.ts'
+import { executeSql } from './steps/sql.ts'
+import { executeTransform } from './steps/transform.ts'
+import { executeWait } from './steps/wait.ts'
+
+const kinds: { [K in Step['kind']]: (work: StepWork<K>) => Promise<StepOutcome> } = {
+  extract: executeExtract,
+  transform: executeTransform,
+  sql: executeSql,
+  check: executeCheck,
+  load: executeLoad,
+  wait: executeWait,
+}
+
+export function executeStep(work: StepWork): Promise<StepOutcome> {
+  const execute = kinds[work.definition.kind] as (work: StepWork) => Promise<StepOutcome>
+  return execute(work)
+}

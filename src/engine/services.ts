@@ -1,0 +1,22 @@
+import type { Database } from '#src/db/database.ts'
+import type { SecretBox } from '#src/db/secrets.ts'
+import type { RunId, TenantId } from '#src/domain/id.ts'
+import type { Message } from '#src/domain/job.ts'
+import type { SqlParser } from '#src/lineage/sql.ts'
+import type { Storage } from '#src/storage/storage.ts'
+
+/** What executing a run needs from the outside. */
+export type EngineServices = {
+  database: Database
+  storage: Storage
+  secrets: SecretBox
+  parser: SqlParser
+  /** Sends jobs that are in the outbox already; never throws, for what fails is sent again by the tick. */
+  send(tenantId: TenantId, messages: readonly Message[]): Promise<void>
+  /** Tells those who watch the run that it moved; may be lost. */
+  live(tenantId: TenantId, runId: RunId, last?: boolean): void
+  allowPrivateHosts: boolean
+  now(): Date
+  random(): number
+  log(entry: Record<string, unknown>): void
+}

@@ -1,0 +1,27 @@
+import type { TenantDb } from '#src/db/database.ts'
+import type { ClaimedRun, ClaimedStep, StepResult } from '#src/db/runs.ts'
+import type { Statement } from '#src/db/statement.ts'
+import type { Step } from '#src/domain/pipeline.ts'
+import type { Budget } from './budget.ts'
+import type { EngineServices } from './services.ts'
+
+export type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>
+
+/** What a step kind is given to do its work. */
+export type StepWork<K extends Step['kind'] = Step['kind']> = {
+  services: EngineServices
+  db: TenantDb
+  run: ClaimedRun
+  claimed: ClaimedStep
+  definition: StepOf<K>
+  budget: Budget
+  signal: AbortSignal
+  /** Told to those who watch. */
+  progress(): void
+}
+
+/** What a step has come to, and the statements that make it true in the same transaction. */
+export type StepOutcome = { result: StepResult; statements?: readonly Statement[] }
+
+/** Kept for transforms, rules and SQL steps of one step; a step's own timeout is shorter or it is this. */
+export const statementTimeoutMs = 15 * 60_000

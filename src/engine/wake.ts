@@ -1,0 +1,11 @@
+import type { Wake } from '#src/db/runs.ts'
+import type { RunId, TenantId } from '#src/domain/id.ts'
+import type { Message } from '#src/domain/job.ts'
+
+/** The messages of wake-ups that the outbox holds; those without a run of their own are for `runId`. */
+export const wakeMessages = (tenantId: TenantId, runId: RunId, wakes: readonly Wake[]): Message[] =>
+  wakes.map((wake) => ({
+    job: 'run',
+    payload: { tenantId, runId: wake.runId ?? runId, outboxId: wake.id },
+    ...(wake.notBefore ? { notBefore: new Date(wake.notBefore) } : {}),
+  }))

@@ -1,0 +1,66 @@
+import type { HonoRequest } from 'hono'
+import { Problem } from '#src/domain/problem.ts'
+
+export const maxBodyBytes = 1024 * 1024
+const maxDepth = 32
+
+const tooLarge = () => new Problem('too_large', 'A body may have at most 1 MB; files go to object storage.')
+
+/** Refuses by what the request says of itself; what says nothing is counted while it is read. */
+export function refuseLargeBody(request: Request): void {
+  const length = request.headers.get('content-length')
+  if (length !== null && Number(length) > maxBodyBytes) throw tooLarge()
+}
+
+/** The body as text, read once, never more than the limit. */
+export async function readText(req: HonoRequest): Promise<string> {
+  if (req.bodyCache.text !== undefined) return req.text()
+  const text = decode(await readBytes(req.raw))
+  // Typed as a string, awaited as a promise: what req.text() and req.json() find from now on.
+  Object.assign(req.bodyCache, { text: Promise.resolve(text) })
+  return text
+}
+
+async function readBytes(request: Request): Promise<Uint8Array> {
+  if (!request.body) return new Uint8Array(0)
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+    size += chunk.byteLength
+    if (size > maxBodyBytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  const [only] = chunks
+  if (only && chunks.length === 1) return only
+  const bytes = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.byteLength
+  }
+  return bytes
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+  } catch (error) {
+    throw new Problem('malformed', 'The body is not UTF-8.', { cause: error })
+  }
+}
+
+/** Refuses nesting that is only there to exhaust whoever walks it, before anything is built. */
+export function refuseDepth(json: string): void {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < json.length; i++) {
+    const code = json.charCodeAt(i)
+    if (inString) {
+      if (code === 92) i++
+      else if (code === 34) inString = false
+    } else if (code === 34) inString = true
+    else if (code === 91 || code === 123) {
+      if (++depth > maxDepth) throw new Problem('malformed', `JSON may be nested ${maxDepth} levels deep.`)
+    } else if (code === 93 || code === 125) depth--
+  }
+}

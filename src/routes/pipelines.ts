@@ -1,0 +1,78 @@
+import type { Context } from 'hono'
+import * as z from 'zod'
+import {
+  checkPipeline,
+  createPipeline,
+  deletePipeline,
+  readPipeline,
+  readPipelines,
+  readPipelineVersions,
+  updatePipeline,
+  type Source,
+} from '#src/actions/pipelines.ts'
+import type { Pipeline, PipelineVersion } from '#src/db/pipelines.ts'
+import { ids } from '#src/domain/id.ts'
+import { Problem } from '#src/domain/problem.ts'
+import { newRoutes, type ApiEnv } from '#src/http/api.ts'
+import { readText } from '#src/http/body.ts'
+import { etagOf, expectedVersions } from '#src/http/etag.ts'
+import { created, listQuery, page, pageRequest, single } from '#src/http/reply.ts'
+import { valid } from '#src/http/valid.ts'
+
+const onePipeline = z.object({ id: ids.pipeline })
+
+/** The body is the definition itself, in YAML or JSON, as it would stand in a file. */
+async function readSource(c: Context<ApiEnv>): Promise<Source> {
+  const mediaType = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
+  const text = await readText(c.req)
+  if (/^(application|text)\/(x-)?yaml$/.test(mediaType)) return { text, format: 'yaml' }
+  if (mediaType === 'application/json') return { text, format: 'json' }
+  throw new Problem('unsupported_media_type', 'Send the definition as application/yaml or application/json.')
+}
+
+const summary = (pipeline: Pipeline) => ({
+  id: pipeline.id,
+  name: pipeline.name,
+  ...(pipeline.definition.description ? { description: pipeline.definition.description } : {}),
+  version: pipeline.version,
+  createdAt: pipeline.createdAt.toISOString(),
+  updatedAt: pipeline.updatedAt.toISOString(),
+})
+
+const toJson = (pipeline: Pipeline) => ({
+  ...summary(pipeline),
+  definition: pipeline.definition,
+  source: pipeline.source,
+  format: pipeline.format,
+})
+
+const versionToJson = (version: PipelineVersion) => ({ ...version, createdAt: version.createdAt.toISOString() })
+
+export const pipelineRoutes = newRoutes()
+  .post('/', async (c) => {
+    const made = await createPipeline(c.var.ctx, await readSource(c))
+    c.header('ETag', etagOf(made.version))
+    return created(c, `/v1/pipelines/${made.id}`, made)
+  })
+  .post('/check', async (c) => c.json(await checkPipeline(c.var.ctx, await readSource(c)), 200))
+  .get('/', valid('query', listQuery({})), async (c) =>
+    page(c, await readPipelines(c.var.ctx, await pageRequest(c, c.req.valid('query'))), summary),
+  )
+  .get('/:id', valid('param', onePipeline), async (c) => {
+    const pipeline = await readPipeline(c.var.ctx, c.req.valid('param').id)
+    return single(c, toJson(pipeline), etagOf(pipeline.version))
+  })
+  .put('/:id', valid('param', onePipeline), async (c) => {
+    const expected = expectedVersions(c)
+    const made = await updatePipeline(c.var.ctx, c.req.valid('param').id, expected, await readSource(c))
+    c.header('ETag', etagOf(made.version))
+    return c.json(made, 200)
+  })
+  .delete('/:id', valid('param', onePipeline), async (c) => {
+    await deletePipeline(c.var.ctx, c.req.valid('param').id)
+    return c.body(null, 204)
+  })
+  .get('/:id/versions', valid('param', onePipeline), valid('query', listQuery({})), async (c) => {
+    const asked = await pageRequest(c, c.req.valid('query'))
+    return page(c, await readPipelineVersions(c.var.ctx, c.req.valid('param').id, asked), versionToJson)
+  })

@@ -1,0 +1,46 @@
+import type { Services } from './actions/context.ts'
+import { liveTeller } from './cache/live.ts'
+import { connectRedis } from './cache/redis.ts'
+import { connectDatabase } from './db/database.ts'
+import { secretBox } from './db/secrets.ts'
+import { defaultLimits } from './domain/limit.ts'
+import type { Env } from './env.ts'
+import { printLine } from './http/request-log.ts'
+import { loadParser } from './lineage/sql.ts'
+import { jobSender } from './queues/send.ts'
+import { connectStorage } from './storage/storage.ts'
+
+/** The only place that connects. Nothing is sent before the first request; `parserModule` is PostgreSQL's own grammar. */
+export function buildServices(env: Env, parserModule: WebAssembly.Module): Services {
+  const now = () => new Date()
+  const cache = connectRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN })
+  const send = jobSender({ url: env.QSTASH_URL, token: env.QSTASH_TOKEN, publicUrl: env.PUBLIC_URL })
+  const tell = liveTeller(cache, now)
+  return {
+    env,
+    cache,
+    limits: defaultLimits,
+    database: connectDatabase({ url: env.DATABASE_URL, gateway: env.NEON_GATEWAY, claimKey: env.CLAIM_KEY, now }),
+    storage: connectStorage({
+      endpoint: env.S3_ENDPOINT,
+      bucket: env.S3_BUCKET,
+      region: env.S3_REGION,
+      accessKeyId: env.S3_ACCESS_KEY_ID,
+      secretAccessKey: env.S3_SECRET_ACCESS_KEY,
+    }),
+    secrets: secretBox([env.MASTER_KEY, ...(env.MASTER_KEY_PREVIOUS ? [env.MASTER_KEY_PREVIOUS] : [])]),
+    parser: loadParser(parserModule),
+    async send(tenantId, messages) {
+      try {
+        await send(tenantId, messages)
+      } catch (error) {
+        printLine({ event: 'send.failed', tenantId, messages: messages.length, name: error instanceof Error ? error.name : typeof error })
+      }
+    },
+    live: (tenantId, runId, last) => void tell(tenantId, runId, last),
+    allowPrivateHosts: env.ALLOW_PRIVATE_HOSTS === 'true',
+    now,
+    random: Math.random,
+    log: printLine,
+  }
+}

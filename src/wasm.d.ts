@@ -1,0 +1,5 @@
+/** workerd compiles WebAssembly before the first request and gives the module. */
+declare module '*.wasm' {
+  const module: WebAssembly.Module
+  export default module
+}

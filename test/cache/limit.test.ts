@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { count, countScript, countScriptSha } from '#src/cache/limit.ts'
+import { parseCachedApiKey } from '#src/cache/api-keys.ts'
+import type { Cache } from '#src/cache/redis.ts'
+import { newId } from '#src/domain/id.ts'
+import { world } from '#test/support/world.ts'
+
+let cache: Cache
+beforeAll(async () => {
+  cache = (await world()).services.cache
+})
+
+const policy = { name: 'test', limit: 10, windowMs: 60_000 }
+const someone = () => `public:test:${crypto.randomUUID()}`
+
+/** How many of `tries` are let in at that moment. */
+async function allowedAt(owner: string, at: number, tries: number): Promise<number> {
+  let allowed = 0
+  for (let i = 0; i < tries; i++) {
+    if ((await count(cache, [{ policy, owner }], new Date(at))).allowed) allowed++
+  }
+  return allowed
+}
+
+/** When a window of this owner begins, found from what is left of it. */
+async function windowStart(owner: string): Promise<number> {
+  const at = Date.parse('2026-11-21T12:00:00Z')
+  const { standing } = await count(cache, [{ policy: { ...policy, name: 'probe' }, owner }], new Date(at))
+  return at + standing.resetMs
+}
+
+describe('the sliding window', () => {
+  it('is the script that its name says', () => {
+    expect(createHash('sha1').update(countScript).digest('hex')).toBe(countScriptSha)
+  })
+
+  it('lets in what the policy says, and what was before still weighs', async () => {
+    const owner = someone()
+    const start = await windowStart(owner)
+    expect(await allowedAt(owner, start, 12)).toBe(10)
+    expect(await allowedAt(owner, start + 59_999, 1)).toBe(0)
+    expect(await allowedAt(owner, start + 60_000, 2)).toBe(0)
+    expect(await allowedAt(owner, start + 60_000 + 30_000, 10)).toBe(5)
+    expect(await allowedAt(owner, start + 3 * 60_000, 12)).toBe(10)
+  })
+
+  it('never lets in more than the policy and a tenth in any minute', async () => {
+    const owner = someone()
+    const start = await windowStart(owner)
+    const admitted: number[] = []
+    for (let second = 0; second < 240; second++) {
+      const at = start + second * 1000
+      if ((await count(cache, [{ policy, owner }], new Date(at))).allowed) admitted.push(at)
+    }
+    const busiest = Math.max(...admitted.map((from) => admitted.filter((at) => at >= from && at < from + 60_000).length))
+    expect(busiest).toBeLessThanOrEqual(11)
+    expect(admitted.length).toBeGreaterThanOrEqual(30)
+  })
+
+  it('counts in no bucket what one of them refuses', async () => {
+    const [narrow, wide] = [someone(), someone()]
+    const buckets = [
+      { policy, owner: wide },
+      { policy: { ...policy, name: 'narrow', limit: 1 }, owner: narrow },
+    ] as const
+    const now = new Date()
+    expect((await count(cache, buckets, now)).allowed).toBe(true)
+    for (let i = 0; i < 5; i++) {
+      const refused = await count(cache, buckets, now)
+      expect(refused).toMatchObject({ allowed: false, standing: { remaining: 0, policy: { name: 'narrow' } } })
+    }
+    expect((await count(cache, [{ policy, owner: wide }], now)).standing.remaining).toBe(8)
+  })
+
+  it('reads a key in the same call, whether it is there or not', async () => {
+    const owner = someone()
+    const name = `${owner}:read`
+    expect((await count(cache, [{ policy, owner }], new Date(), name)).read).toBeNull()
+    await cache.set(name, '123', { ex: 30 })
+    expect((await count(cache, [{ policy, owner }], new Date(), name)).read).toBe('123')
+  })
+
+  it('leaves nothing behind for ever', async () => {
+    const owner = someone()
+    await count(cache, [{ policy, owner }], new Date())
+    const names = await cache.keys(`${owner}:limit:*`)
+    expect(names).toHaveLength(1)
+    for (const name of names) {
+      const left = await cache.pttl(name)
+      expect(left).toBeGreaterThan(0)
+      expect(left).toBeLessThanOrEqual(2 * policy.windowMs)
+    }
+  })
+})
+
+describe('what the cache holds', () => {
+  it('is believed only when it has the form that was written', () => {
+    const [tenantId, keyId] = [newId('tenant'), newId('apiKey')]
+    expect(parseCachedApiKey(`${tenantId} ${keyId} 0 runs:read,runs:write`)).toEqual({
+      tenantId,
+      keyId,
+      scopes: ['runs:read', 'runs:write'],
+    })
+    expect(parseCachedApiKey(`${tenantId} ${keyId} 1700000000000 root`)).toEqual({
+      tenantId,
+      keyId,
+      scopes: [],
+      expiresAt: new Date(1_700_000_000_000),
+    })
+    expect(parseCachedApiKey('revoked')).toBe('revoked')
+    for (const bad of [null, '', '1', '{}', `${keyId} ${tenantId} 0 runs:read`]) {
+      expect(parseCachedApiKey(bad)).toBeUndefined()
+    }
+  })
+
+  it('is named in docs/storage.md, key by key', async () => {
+    const doc = await readFile(new URL('../../docs/storage.md', import.meta.url), 'utf8')
+    const folder = new URL('../../src/cache/', import.meta.url)
+    const templates: string[] = []
+    for (const file of await readdir(folder)) {
+      const text = await readFile(new URL(file, folder), 'utf8')
+      for (const [, template] of text.matchAll(/`((?:public|\$\{\w+\}):[^`]*)`/g)) {
+        templates.push((template ?? '').replaceAll(/\$\{\w+\.?(\w*)\}/g, '<>'))
+      }
+    }
+    expect(templates.length).toBeGreaterThanOrEqual(3)
+    const documented = [...doc.matchAll(/^\| `([^`]+)`/gm)].map(([, key]) => (key ?? '').replaceAll(/<[^>]*>/g, '<>'))
+    for (const template of templates) expect(documented.some((key) => key.startsWith(template))).toBe(true)
+  })
+})

@@ -1,0 +1,98 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { entrance, json, password } from './entrance.ts'
+
+type Entrance = Awaited<ReturnType<typeof entrance>>
+let door: Entrance
+let acme: Awaited<ReturnType<Entrance['owner']>>
+let own: string
+const friend = 'https://friend.example'
+
+beforeAll(async () => {
+  const plain = await entrance()
+  door = await entrance({ env: { ...plain.services.env, CORS_ORIGINS: `${friend},https://other.example` } })
+  acme = await door.owner()
+  own = new URL(door.services.env.PUBLIC_URL).origin
+})
+
+const withCookie = (headers: Record<string, string>) =>
+  door.send('/v1/things', json({ name: 'thing' }, { cookie: `__Host-access=${acme.accessToken}`, ...headers }))
+
+describe('a change made with the cookie', () => {
+  it.each([
+    ['our own page says so', { 'sec-fetch-site': 'same-origin' }],
+    ['an older browser of our own page', () => ({ origin: own })],
+    ['both', () => ({ origin: own, 'sec-fetch-site': 'same-origin' })],
+  ])('goes through: %s', async (_, headers) => {
+    expect((await withCookie(typeof headers === 'function' ? headers() : headers)).status).toBe(201)
+  })
+
+  it.each<[string, () => Record<string, string>]>([
+    ['nothing says where from', () => ({})],
+    ['another site', () => ({ 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' })],
+    ['a neighbour', () => ({ 'sec-fetch-site': 'same-site' })],
+    ['an address typed in', () => ({ 'sec-fetch-site': 'none' })],
+    ['another origin', () => ({ origin: 'https://evil.example' })],
+    ['no origin at all', () => ({ origin: 'null' })],
+    ['a sandbox of our own', () => ({ origin: 'null', 'sec-fetch-site': 'same-origin' })],
+    ['another port', () => ({ origin: `${own}0` })],
+    ['an origin that begins like ours', () => ({ origin: `${own}.evil.example` })],
+    ['the Host header', () => ({ origin: 'https://evil.example', host: 'evil.example' })],
+    ['a friend, who must bring a token', () => ({ origin: friend })],
+    ['a site that contradicts the origin', () => ({ origin: own, 'sec-fetch-site': 'cross-site' })],
+  ])('is refused: %s', async (_, headers) => {
+    expect((await withCookie(headers())).status).toBe(403)
+  })
+
+  it('is refused for every changing method, and reading is not', async () => {
+    const cookie = { cookie: `__Host-access=${acme.accessToken}`, 'sec-fetch-site': 'cross-site' }
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+      expect((await door.send('/v1/me', { method, headers: cookie })).status).toBe(403)
+    }
+    expect((await door.send('/v1/me', { headers: cookie })).status).toBe(200)
+  })
+
+  it('cannot be a sign-in or sign-up made by another site, and programs may', async () => {
+    const signIn = json({ email: acme.email, password })
+    const evil = json({ email: acme.email, password }, { 'sec-fetch-site': 'cross-site' })
+    expect((await door.send('/v1/sessions', evil)).status).toBe(403)
+    expect((await door.send('/v1/sign-up', evil)).status).toBe(403)
+    expect((await door.send('/v1/sessions', signIn)).status).toBe(201)
+  })
+
+  it('needs no origin when it carries its own credential', async () => {
+    const answer = await acme.fetch('/v1/things', json({ name: 'thing' }, { origin: 'https://evil.example' }))
+    expect(answer.status).toBe(201)
+  })
+})
+
+describe('pages of other sites', () => {
+  const preflight = (origin: string) =>
+    door.send('/v1/me', {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' },
+    })
+
+  it('may read what a token lets them, if they are in the list', async () => {
+    const allowed = await preflight(friend)
+    expect(allowed.status).toBe(204)
+    expect(allowed.headers.get('access-control-allow-origin')).toBe(friend)
+    expect(allowed.headers.get('access-control-allow-headers')).toMatch(/Authorization/)
+    const answer = await acme.fetch('/v1/me', { headers: { origin: friend } })
+    expect(answer.headers.get('access-control-allow-origin')).toBe(friend)
+    expect(answer.headers.get('vary')).toContain('Origin')
+  })
+
+  it.each(['https://evil.example', 'null', 'https://friend.example.evil.example', 'http://friend.example'])(
+    'may not otherwise: %s',
+    async (origin) => {
+      for (const answer of [await preflight(origin), await acme.fetch('/v1/me', { headers: { origin } })]) {
+        expect(answer.headers.has('access-control-allow-origin')).toBe(false)
+      }
+    },
+  )
+
+  it('never get to use the cookie', async () => {
+    const answer = await preflight(friend)
+    expect(answer.headers.has('access-control-allow-credentials')).toBe(false)
+  })
+})

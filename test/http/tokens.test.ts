@@ -1,0 +1,171 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { base64url, exportJWK, importJWK, SignJWT, type JWK, type JWTHeaderParameters } from 'jose'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { newId } from '#src/domain/id.ts'
+import { accessTokenMs, createTokens, type AccessClaims } from '#src/http/tokens.ts'
+
+const issuer = 'https://weir.test'
+const now = new Date('2026-11-21T12:00:00Z')
+const newKey = () => generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }) as JWK
+const key = newKey()
+const previousKey = newKey()
+const tokens = createTokens({
+  issuer,
+  key: JSON.stringify(key),
+  previousKey: JSON.stringify(previousKey),
+  now: () => now,
+})
+const claims: AccessClaims = {
+  tenantId: newId('tenant'),
+  userId: newId('user'),
+  sessionId: newId('session'),
+  role: 'developer',
+}
+let kid: string
+beforeAll(async () => {
+  kid = (await tokens.jwks()).keys[0]?.kid ?? ''
+})
+
+/** A good token with something changed, signed by whichever key. */
+async function forge(
+  change: { header?: Partial<JWTHeaderParameters>; payload?: Record<string, unknown> } = {},
+  signer: JWK = key,
+) {
+  const issuedS = now.getTime() / 1000
+  const payload = {
+    iss: issuer,
+    aud: 'weir',
+    sub: claims.userId,
+    tid: claims.tenantId,
+    sid: claims.sessionId,
+    role: claims.role,
+    iat: issuedS,
+    exp: issuedS + 600,
+    ...change.payload,
+  }
+  return new SignJWT(payload)
+    .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid, ...change.header })
+    .sign(await importJWK(signer, 'EdDSA'))
+}
+
+const unsigned = (header: object, payload: object, signature = '') =>
+  [header, payload].map((part) => base64url.encode(JSON.stringify(part))).join('.') + '.' + signature
+
+const refused = async (token: string) => {
+  const verdict = await tokens.verify(token)
+  expect(verdict.ok).toBe(false)
+  return verdict.ok ? '' : verdict.reason
+}
+
+describe('access tokens', () => {
+  it('say who, where and for how long', async () => {
+    const { accessToken, accessTokenExpiresAt } = await tokens.issue(claims)
+    expect(await tokens.verify(accessToken)).toEqual({ ok: true, claims })
+    expect(Date.parse(accessTokenExpiresAt) - now.getTime()).toBe(accessTokenMs)
+    expect(await tokens.verify(await forge())).toEqual({ ok: true, claims })
+  })
+
+  it('are still good under the key before, but never signed by it', async () => {
+    const previousKid = (await tokens.jwks()).keys[1]?.kid ?? ''
+    const old = await forge({ header: { kid: previousKid } }, previousKey)
+    expect((await tokens.verify(old)).ok).toBe(true)
+    const header = (await tokens.issue(claims)).accessToken.split('.')[0] ?? ''
+    expect(JSON.parse(new TextDecoder().decode(base64url.decode(header)))).toEqual({
+      alg: 'EdDSA',
+      typ: 'at+jwt',
+      kid,
+    })
+  })
+
+  it('publish no private key', async () => {
+    const { keys } = await tokens.jwks()
+    expect(keys).toHaveLength(2)
+    for (const one of keys) {
+      expect(Object.keys(one).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x'])
+    }
+  })
+
+  it('refuse algorithm none, with and without a signature', async () => {
+    for (const alg of ['none', 'None', 'NONE', 'nOnE', '']) {
+      await refused(unsigned({ alg, typ: 'at+jwt', kid }, { sub: claims.userId }))
+      await refused(unsigned({ alg, typ: 'at+jwt', kid }, { sub: claims.userId }, 'AAAA'))
+    }
+  })
+
+  it('refuse HS256 keyed with the published key', async () => {
+    for (const secret of [key.x ?? '', JSON.stringify((await tokens.jwks()).keys[0])]) {
+      const forged = await new SignJWT({ sub: claims.userId, tid: claims.tenantId })
+        .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid })
+        .setExpirationTime('1h')
+        .sign(new TextEncoder().encode(secret))
+      expect(await refused(forged)).toBe('jose_alg_not_allowed')
+    }
+  })
+
+  it('refuse another type, audience, issuer or missing claims', async () => {
+    for (const header of [{ typ: 'JWT' }, { typ: 'rt+jwt' }, { typ: undefined }]) {
+      await refused(await forge({ header: header as Partial<JWTHeaderParameters> }))
+    }
+    const wrong = [
+      { aud: 'other' },
+      { aud: ['other'] },
+      { iss: 'https://evil.test' },
+      { iss: undefined },
+      { sub: undefined },
+      { tid: undefined },
+      { tid: 'ten_1' },
+      { tid: [claims.tenantId] },
+      { sid: undefined },
+      { role: 'root' },
+      { exp: undefined },
+      { exp: 'never' },
+    ]
+    for (const payload of wrong) await refused(await forge({ payload }))
+  })
+
+  it('end exactly when they say, and do not begin before', async () => {
+    const s = now.getTime() / 1000
+    expect(await refused(await forge({ payload: { exp: s } }))).toBe('jwt_expired')
+    expect((await tokens.verify(await forge({ payload: { exp: s + 1 } }))).ok).toBe(true)
+    await refused(await forge({ payload: { nbf: s + 60 } }))
+  })
+
+  it('look keys up by name only: no path, no SQL, no address, no key in the token', async () => {
+    for (const bad of ['../../etc/passwd', "' or 1=1 --", '__proto__', 'constructor', '', 'x'.repeat(1000)]) {
+      expect(await refused(await forge({ header: { kid: bad } }))).toBe('jwks_no_matching_key')
+    }
+    const stranger = newKey()
+    const jwk = await exportJWK(await importJWK({ kty: 'OKP', crv: 'Ed25519', x: stranger.x ?? '' }, 'EdDSA'))
+    for (const header of [{ jwk }, { jku: 'https://evil.test/jwks' }, { x5u: 'https://evil.test/cert' }]) {
+      expect(await refused(await forge({ header }, stranger))).toBe('jws_signature_verification_failed')
+    }
+  })
+
+  it('refuse critical extensions that nobody here knows', async () => {
+    const signed = (await forge()).split('.')
+    const header = base64url.encode(
+      JSON.stringify({ alg: 'EdDSA', typ: 'at+jwt', kid, crit: ['made-up'], 'made-up': true }),
+    )
+    expect(await refused([header, signed[1], signed[2]].join('.'))).toBe('jose_not_supported')
+  })
+
+  it('refuse a payload swapped under a good signature, also with a claim said twice', async () => {
+    const [header, , signature] = (await forge()).split('.')
+    const twice = `{"tid":"${claims.tenantId}","tid":"${newId('tenant')}"}`
+    await refused([header, base64url.encode(twice), signature].join('.'))
+  })
+
+  it('refuse a megabyte without looking into it', async () => {
+    expect(await refused('a'.repeat(1_000_000))).toBe('token_too_long')
+    expect(await refused(await forge({ payload: { pad: 'x'.repeat(5000) } }))).toBe('token_too_long')
+  })
+
+  it.each(['', '.', '..', 'a.b.c', 'a.b.c.d.e', '💥.💥.💥'])('refuse %j', async (token) => {
+    await refused(token)
+  })
+
+  it('name the variable that is wrong and nothing of its content', async () => {
+    const broken = createTokens({ issuer, key: '{"kty":"OKP","d":"secret"', now: () => now })
+    await expect(broken.jwks()).rejects.toThrow('TOKEN_KEY must be an Ed25519 private key as a JWK.')
+  })
+})
