@@ -1,7 +1,6 @@
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules, createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join, relative } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
 import { build as bundle, type Plugin } from 'esbuild'
@@ -9,22 +8,46 @@ import { build as buildWeb } from 'vite'
 
 import { consoleFiles } from './console-files.ts'
 
-export const root = fileURLToPath(new URL('../', import.meta.url))
+export const root = join(import.meta.dirname, '..')
 const grammar = createRequire(import.meta.url).resolve('libpg-query/wasm/libpg-query.wasm')
 const builtins = new Set(builtinModules)
 
+const dist = join(root, 'dist')
 export type Platform = 'workerd' | 'deno'
+/** A folder each: wrangler sends what it finds beside the Worker. */
+export const bundles: Record<Platform, string> = {
+  workerd: join(dist, 'worker', 'worker.js'),
+  deno: join(dist, 'deno', 'deno.js'),
+}
 export type Built = { file: string; bytes: number; gzipBytes: number }
 
 /** Builds what is deployed: the console, the Worker and the Deno program, all under `dist/`. */
 export async function buildAll(): Promise<Built[]> {
-  const dist = join(root, 'dist')
   await rm(dist, { recursive: true, force: true })
-  await buildConsole(join(dist, 'web'))
+  const consoleDir = join(dist, 'web')
+  await buildConsole(consoleDir)
   return Promise.all([
-    buildProgram({ entry: 'src/worker.ts', platform: 'workerd', outDir: dist, consoleDir: join(dist, 'web') }),
-    buildProgram({ entry: 'src/deno.ts', platform: 'deno', outDir: dist, consoleDir: join(dist, 'web') }),
+    buildProgram({ entry: 'src/worker.ts', platform: 'workerd', outDir: dirname(bundles.workerd), consoleDir }),
+    buildProgram({ entry: 'src/deno.ts', platform: 'deno', outDir: dirname(bundles.deno), consoleDir }),
   ])
+}
+
+/** Builds when a source is newer than what was built from it. */
+export async function buildWhenStale(log: (line: string) => void = () => undefined): Promise<void> {
+  const built = await stat(bundles.deno).catch(() => undefined)
+  if (built && (await newestChange()) <= built.mtimeMs) return
+  log('Building the console and the Worker …')
+  await buildAll()
+}
+
+async function newestChange(): Promise<number> {
+  const lists = await Promise.all(
+    ['src', 'web'].map((folder) => readdir(join(root, folder), { recursive: true, withFileTypes: true })),
+  )
+  const files = lists.flat().filter((entry) => entry.isFile())
+  const paths = [...files.map((entry) => join(entry.parentPath, entry.name)), join(root, 'package-lock.json'), join(root, 'local', 'build.ts')]
+  const stats = await Promise.all(paths.map((path) => stat(path)))
+  return Math.max(...stats.map(({ mtimeMs }) => mtimeMs))
 }
 
 export async function buildConsole(outDir: string): Promise<void> {
@@ -107,9 +130,9 @@ const consoleModule = (dir: string | undefined): Plugin => ({
 
 if (import.meta.main) {
   const built = await buildAll()
-  await writeFile(join(root, 'dist', 'sizes.json'), JSON.stringify(built, null, 2))
+  await writeFile(join(dist, 'sizes.json'), JSON.stringify(built, null, 2))
   for (const { file, bytes, gzipBytes } of built)
-    console.log(`${file.slice(root.length).padEnd(16)} ${kib(bytes)}, ${kib(gzipBytes)} gzipped`)
+    console.log(`${relative(root, file).padEnd(16)} ${kib(bytes)}, ${kib(gzipBytes)} gzipped`)
 }
 
 function kib(bytes: number): string {

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-import { root } from './build.ts'
+import { bundles } from './build.ts'
 import { lastWords } from './last-words.ts'
 import { claimPort, freePort, loopback } from './ports.ts'
 import { awaitAnswer } from './ready.ts'
@@ -15,7 +15,7 @@ const pauseBeforeRestartMs = 200
 
 /** Runs the built program on Deno, with the promises of `startWorker`: it too is started again after a crash. */
 export async function startDeno(options: WorkerOptions): Promise<WorkerHost> {
-  const script = options.script ?? join(root, 'dist', 'deno.js')
+  const script = options.script ?? bundles.deno
   const port = options.port === undefined ? await freePort() : await claimPort(options.port, 'the Worker')
   const words = lastWords(options.onLine ?? ((line: string) => console.log(line)))
   const binary = denoBinary()

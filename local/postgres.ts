@@ -93,6 +93,7 @@ async function initialise(initdb: string, dir: string, paths: Paths, user: OsUse
     `--username=${superuser}`,
     `--pwfile=${paths.password}`,
     '--auth=password',
+    '--set=scram_iterations=1',
     '--no-instructions',
   ]
   try {

@@ -4,10 +4,11 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 
 import { Log, LogLevel, Miniflare } from 'miniflare'
 
-import { root } from './build.ts'
+import { bundles } from './build.ts'
 import { lastWords } from './last-words.ts'
 import { claimPort, freePort, loopback } from './ports.ts'
 import { awaitAnswer } from './ready.ts'
@@ -43,7 +44,7 @@ const flagsVariable = 'MINIFLARE_WORKERD_V8_FLAGS'
 
 /** Runs the built Worker in workerd. Requests go to workerd itself; Miniflare only starts it, and again after a crash. */
 export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
-  const script = options.script ?? join(root, 'dist', 'worker.js')
+  const script = options.script ?? bundles.workerd
   const port = options.port === undefined ? await freePort() : await claimPort(options.port, 'the Worker')
   const entryPort = await freePort()
   const words = lastWords(options.onLine ?? ((line: string) => console.log(line)))
@@ -62,7 +63,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
     cf: false,
     telemetry: { enabled: false },
     log: new Log(LogLevel.ERROR),
-    handleRuntimeStdio(stdout, stderr) {
+    handleRuntimeStdio(stdout: Readable, stderr: Readable) {
       for (const stream of [stdout, stderr]) createInterface(stream).on('line', words.note)
     },
     modules: [
@@ -75,10 +76,9 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
     unsafeDirectSockets: [{ host: loopback, port }],
   })
 
-  const end = async () => {
-    await miniflare.dispose()
-    processes.stop()
-  }
+  // Miniflare minds being ended twice.
+  let ending: Promise<void> | undefined
+  const end = () => (ending ??= miniflare.dispose().finally(processes.stop))
   try {
     await miniflare.ready
     await awaitAnswer(`http://${loopback}:${port}/v1/health`, {

@@ -1,4 +1,5 @@
 import type { Services } from './actions/context.ts'
+import { serveConsole, type ConsoleFiles } from './http/console.ts'
 import { newApp } from './http/middleware.ts'
 import { jobHandlers } from './queues/handlers.ts'
 import { jobRoutes } from './queues/receive.ts'
@@ -16,9 +17,10 @@ import { sessionRoutes } from './routes/sessions.ts'
 import { signUpRoutes } from './routes/sign-up.ts'
 
 /** Every route there is. The typed client is made of what this returns. */
-export function createApp(services: Services) {
+export function createApp(services: Services, files: ConsoleFiles = {}) {
   const { env } = services
   return newApp(services)
+    .use(serveConsole(files))
     .route('/v1/health', healthRoutes)
     .route('/v1/sign-up', signUpRoutes)
     .route('/v1/sessions', sessionRoutes)

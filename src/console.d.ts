@@ -1,5 +1,5 @@
-/** The built console's files by their path; the build puts them there. */
+/** The built console, put into the bundle by local/build.ts; src/worker.ts and src/deno.ts alone import it. */
 declare module 'weir:console' {
-  const files: Readonly<Record<string, { type: string; etag: string; text?: string; base64?: string }>>
+  const files: import('./http/console.ts').ConsoleFiles
   export default files
 }

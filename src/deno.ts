@@ -1,3 +1,4 @@
+import files from 'weir:console'
 import { createApp } from './app.ts'
 import { readEnv } from './env.ts'
 import { buildServices } from './services.ts'
@@ -12,9 +13,12 @@ declare const Deno: {
   ): unknown
 }
 
+/** Deno compiles at run time, which the types of workerd rightly do not know. */
+const { compile } = (globalThis as unknown as { WebAssembly: { compile(bytes: BufferSource): Promise<WebAssembly.Module> } }).WebAssembly
+
 const variables = Deno.env.toObject()
-const grammar = await WebAssembly.compile(await Deno.readFile(new URL('./libpg-query.wasm', import.meta.url)))
-const app = createApp(buildServices(readEnv(variables), grammar))
+const grammar = await compile(await Deno.readFile(new URL('./libpg-query.wasm', import.meta.url)))
+const app = createApp(buildServices(readEnv(variables), grammar), files)
 
 Deno.serve(
   { port: Number(variables['PORT'] ?? 8787), hostname: variables['HOST'] ?? '127.0.0.1', onListen: () => undefined },

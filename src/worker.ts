@@ -1,4 +1,5 @@
 import grammar from 'libpg-query/wasm/libpg-query.wasm'
+import files from 'weir:console'
 import { createApp } from './app.ts'
 import { readEnv } from './env.ts'
 import { buildServices } from './services.ts'
@@ -10,7 +11,7 @@ let app: App | undefined
 
 export default {
   fetch(request: Request, env: Record<string, unknown>, execution: ExecutionContext): Response | Promise<Response> {
-    app ??= createApp(buildServices(readEnv(env), grammar))
+    app ??= createApp(buildServices(readEnv(env), grammar), files)
     const address = request.headers.get('CF-Connecting-IP')
     return app.fetch(request, {
       ...(address ? { address } : {}),

@@ -13,7 +13,6 @@ export type Login = { user: string; database: string; password: string }
 const resets = [
   'CLOSE ALL',
   'SET SESSION AUTHORIZATION DEFAULT',
-  'RESET ROLE',
   'RESET ALL',
   'UNLISTEN *',
   'SELECT pg_catalog.pg_advisory_unlock_all()',

@@ -82,7 +82,7 @@ class Pool {
 
   end(): void {
     const failure = new Failure(500, { message: 'the gateway stops' })
-    for (const { reject } of this.#waiting.splice(0)) reject(failure)
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(failure)
     for (const connection of this.#all) connection.destroy()
   }
 

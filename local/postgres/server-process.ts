@@ -19,6 +19,8 @@ const settings = {
   max_connections: '200',
   // A session whose client is gone ends, even in the middle of a statement.
   client_connection_check_interval: '2s',
+  // Each WebSocket session logs in anew; the stored hashes never leave a folder that only the server's user may read.
+  scram_iterations: '1',
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_min_messages: 'warning',
@@ -49,10 +51,24 @@ export function spawnServer(binary: string, data: string, port: number, log: str
     child.once('exit', end)
     child.once('error', end)
   })
-  const stopWithUs = () => child.kill('SIGINT')
-  process.once('exit', stopWithUs)
-  void exited.then(() => process.off('exit', stopWithUs))
+  if (child.pid !== undefined) stopWithUs(child.pid, exited, user)
   return { process: child, exited, isAlive: () => isAlive }
+}
+
+/**
+ * Stops the server when this process is gone, however it went: a small shell waits for the end of its input, which
+ * only we hold open.
+ */
+function stopWithUs(pid: number, exited: Promise<void>, user: OsUser): void {
+  const watcher = spawn('/bin/sh', ['-c', `read -r _; kill -INT ${pid}`], {
+    ...user,
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  watcher.on('error', () => undefined)
+  watcher.unref()
+  void exited.then(() => watcher.kill('SIGKILL'))
 }
 
 /** A power cut: the server and every process it forked are gone at once, with nothing written any more. */
@@ -61,7 +77,7 @@ export async function killAll(pid: number): Promise<void> {
   for (const each of [pid, ...children]) signal(each, 'SIGKILL')
 }
 
-export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+export function signal(pid: number, name: 'SIGINT' | 'SIGKILL' | 0): boolean {
   try {
     return process.kill(pid, name)
   } catch {

@@ -1,11 +1,5 @@
 import { cacheRevocation } from '#src/cache/api-keys.ts'
-import {
-  getApiKey,
-  insertApiKey,
-  listApiKeys,
-  revokeApiKey,
-  type ApiKey,
-} from '#src/db/api-keys.ts'
+import { getApiKey, insertApiKey, listApiKeys, revokeApiKey, type ApiKey } from '#src/db/api-keys.ts'
 import { apiKeyHint, newApiKey } from '#src/domain/api-key.ts'
 import { sha256 } from '#src/domain/digest.ts'
 import { newId, type Id } from '#src/domain/id.ts'

@@ -12,7 +12,8 @@ import {
 import { newId, type PipelineId } from '#src/domain/id.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { parsePipeline, type Definition } from '#src/domain/pipeline.ts'
-import { graphOf } from '#src/domain/pipeline-graph.ts'
+import { graphOf, type SqlReads } from '#src/domain/pipeline-graph.ts'
+import type { SourceMap } from '#src/domain/pipeline-source.ts'
 import { Problem, type FieldProblem } from '#src/domain/problem.ts'
 import { actorName } from '#src/domain/role.ts'
 import { nextFire } from '#src/domain/schedule.ts'
@@ -24,12 +25,13 @@ export type Warning = FieldProblem
 /** Checks a definition as saving it would, and stores nothing. */
 export async function checkPipeline(ctx: Context, source: Source): Promise<{ definition: Definition; warnings: Warning[] }> {
   allow(ctx, 'pipelines:read')
-  return checked(ctx, source)
+  const { definition, warnings } = await checked(ctx, source)
+  return { definition, warnings }
 }
 
 export async function createPipeline(ctx: Context, source: Source): Promise<{ id: PipelineId; version: number; name: string; warnings: Warning[] }> {
   allow(ctx, 'pipelines:write')
-  const { definition, plan, warnings } = checked(ctx, source)
+  const { definition, plan, warnings } = await checked(ctx, source)
   const id = newId('pipeline', ctx.now())
   await insertPipeline(ctx.tenantDb, id, newVersion(ctx, definition, plan, source))
   return { id, version: 1, name: definition.name, warnings }
@@ -43,7 +45,7 @@ export async function updatePipeline(
   source: Source,
 ): Promise<{ id: PipelineId; version: number; name: string; warnings: Warning[] }> {
   allow(ctx, 'pipelines:write')
-  const { definition, plan, warnings } = checked(ctx, source)
+  const { definition, plan, warnings } = await checked(ctx, source)
   const current = await getPipeline(ctx.tenantDb, id)
   const version = await replacePipeline(ctx.tenantDb, id, expected, current.version, newVersion(ctx, definition, plan, source))
   if (version === undefined) throw new Problem('precondition_failed', 'It has changed since you read it; read it again.')
@@ -72,12 +74,13 @@ export async function deletePipeline(ctx: Context, id: PipelineId): Promise<void
   await deletePipelineRow(ctx.tenantDb, id)
 }
 
-function checked(ctx: Context, source: Source) {
-  const parsed = parsePipeline(source.text, source.format, { readSql: ctx.services.parser.tablesOf })
-  if (!parsed.ok) throw new Problem('invalid', 'The definition is not valid.', { fields: parsed.fields })
+async function checked(ctx: Context, source: Source) {
+  const parsed = parsePipeline(source.text, source.format)
+  if (!parsed.ok) throw refused(parsed.fields)
   const { definition } = parsed
-  const graph = graphOf(definition, ctx.services.parser.tablesOf)
-  if (!graph.ok) throw new Problem('invalid', 'The definition is not valid.', { fields: graph.fields })
+  const sqlReads = await readsOfSql(ctx, definition, parsed.source)
+  const graph = graphOf(definition, sqlReads, parsed.source)
+  if (!graph.ok) throw refused(graph.fields)
   const plan = definition.steps.map((step, position) => ({
     key: step.id,
     kind: step.kind,
@@ -85,7 +88,29 @@ function checked(ctx: Context, source: Source) {
     when: step.when,
     position,
   }))
-  return { definition, plan, warnings: [...parsed.warnings, ...graph.warnings] }
+  return { definition, plan, warnings: graph.warnings }
+}
+
+const refused = (fields: readonly FieldProblem[]) => new Problem('invalid', 'The definition is not valid.', { fields })
+
+/** Parses every SQL step; what is wrong in one is placed in the text of the definition. */
+async function readsOfSql(ctx: Context, definition: Definition, source: SourceMap): Promise<SqlReads> {
+  const reads = new Map<string, { tables: string[]; parameters: string[] }>()
+  const fields: FieldProblem[] = []
+  for (const [index, step] of definition.steps.entries()) {
+    if (step.kind !== 'sql') continue
+    const checked = await ctx.services.parser.checkSelect(step.sql, definition.parameters)
+    if (checked.ok) reads.set(step.id, checked)
+    else {
+      const place = source.at(['steps', index, 'sql'])
+      for (const field of checked.fields) {
+        const inside = field.line === undefined ? '' : ` (line ${field.line} of the SQL, column ${field.column ?? 1})`
+        fields.push({ path: `steps[${index}].sql`, message: `${field.message}${inside}`, ...place })
+      }
+    }
+  }
+  if (fields.length > 0) throw refused(fields)
+  return reads
 }
 
 const newVersion = (ctx: Context, definition: Definition, plan: NewVersion['plan'], source: Source): NewVersion => ({

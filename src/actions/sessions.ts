@@ -61,7 +61,7 @@ export async function signIn(
   }
 }
 
-export type Renewed = {
+type Renewed = {
   tenantId: TenantId
   userId: UserId
   sessionId: Id<'session'>

@@ -85,7 +85,7 @@ async function run(cache: Cache, keys: string[], args: number[]): Promise<unknow
 function windowOf(policy: Policy, owner: string, now: Date): { index: number; elapsedMs: number } {
   let hash = 0
   for (let i = 0; i < owner.length; i++) hash = (hash * 31 + owner.charCodeAt(i)) | 0
-  const shifted = now.getTime() + (hash >>> 0) % policy.windowMs
+  const shifted = now.getTime() + ((hash >>> 0) % policy.windowMs)
   const elapsedMs = shifted % policy.windowMs
   return { index: (shifted - elapsedMs) / policy.windowMs, elapsedMs }
 }

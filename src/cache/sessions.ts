@@ -8,8 +8,5 @@ export const endedSessionKey = (tenantId: TenantId, family: Id<'session'>): stri
   `${tenantId}:ended:${family}`
 
 /** Makes the access tokens of the session worthless at once. */
-export const cacheSessionEnd = (
-  cache: Cache,
-  tenantId: TenantId,
-  family: Id<'session'>,
-): Promise<unknown> => cache.set(endedSessionKey(tenantId, family), '1', { ex: keptS })
+export const cacheSessionEnd = (cache: Cache, tenantId: TenantId, family: Id<'session'>): Promise<unknown> =>
+  cache.set(endedSessionKey(tenantId, family), '1', { ex: keptS })

@@ -70,7 +70,12 @@ export async function listApiKeys(tdb: TenantDb, { limit, after }: PageRequest):
 }
 
 export async function getApiKey(tdb: TenantDb, id: Id<'apiKey'>): Promise<ApiKey> {
-  const [rows] = await tdb.run(tdb.sql.select(shown).from(apiKeys).where(live(tdb, eq(apiKeys.id, id))))
+  const [rows] = await tdb.run(
+    tdb.sql
+      .select(shown)
+      .from(apiKeys)
+      .where(live(tdb, eq(apiKeys.id, id))),
+  )
   const [row] = rows
   if (!row) throw notFound('API key')
   return row

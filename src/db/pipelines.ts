@@ -3,7 +3,7 @@ import type { Id, PipelineId, PipelineVersionId } from '#src/domain/id.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
 import type { TenantDb } from './database.ts'
-import { pipelines, pipelineVersions, schedules, type PlannedStep } from './schema.ts'
+import { pipelines, pipelineVersions, type PlannedStep } from './schema.ts'
 
 export type Pipeline = {
   id: PipelineId

@@ -1,6 +1,7 @@
 import { and, desc, eq, gt, lt, sql } from 'drizzle-orm'
 import type { PipelineId, RunId } from '#src/domain/id.ts'
 import { notFound } from '#src/domain/problem.ts'
+import type { Parameters } from '#src/domain/parameters.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
 import type { RunState, StepState } from '#src/domain/run-state.ts'
 import type { TenantDb } from './database.ts'
@@ -26,7 +27,7 @@ export type ClaimedRun = {
   id: RunId
   pipelineId: PipelineId
   definition: Definition
-  parameters: Record<string, unknown>
+  parameters: Parameters
   traceparent: string | null
   deadlineAt: string | null
 }

@@ -15,7 +15,7 @@ const keptKeys = 200
 
 /** @param masterKeys base64url, 32 bytes each: the first seals, all of them unseal */
 export function secretBox(masterKeys: readonly string[]): SecretBox {
-  const masters = masterKeys.map((text) => importKey(bytesOf(text).slice(0, 32)))
+  const masters = masterKeys.map((text) => importKey(bytesOf(text).slice(0, 32) as Uint8Array<ArrayBuffer>))
   const kept = new Map<string, CryptoKey>()
 
   async function dataKey(db: TenantDb): Promise<CryptoKey> {
@@ -41,7 +41,7 @@ export function secretBox(masterKeys: readonly string[]): SecretBox {
 
   return {
     seal: async (db, belongsTo, plain) =>
-      encrypt(await dataKey(db), `${db.tenantId} ${belongsTo}`, new TextEncoder().encode(plain)),
+      encrypt(await dataKey(db), `${db.tenantId} ${belongsTo}`, Uint8Array.from(new TextEncoder().encode(plain))),
     unseal: async (db, belongsTo, sealed) =>
       new TextDecoder().decode(await decrypt(await dataKey(db), `${db.tenantId} ${belongsTo}`, sealed)),
   }

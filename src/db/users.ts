@@ -24,7 +24,7 @@ export const insertSignUp = (database: Database, row: SignUpRow): Promise<boolea
       ${row.sessionId}, ${row.tokenHash}, ${row.expiresAt.toISOString()}::timestamptz)`,
   )
 
-export type Membership = { id: TenantId; name: string; role: Role }
+type Membership = { id: TenantId; name: string; role: Role }
 export type Login = { userId: UserId; email: string; passwordHash: string; tenants: Membership[] }
 
 export const findLogin = async (database: Database, email: string): Promise<Login | undefined> =>

@@ -83,6 +83,5 @@ export function actorName(actor: Actor): string {
   }
 }
 
-export const isRole = (text: string): text is Role => (roles as readonly string[]).includes(text)
-export const isPermission = (text: string): text is Permission =>
-  (permissions as readonly string[]).includes(text)
+const permissionSet: ReadonlySet<string> = new Set(permissions)
+export const isPermission = (text: string): text is Permission => permissionSet.has(text)

@@ -12,6 +12,7 @@ import {
 } from '#src/db/runs.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { RunId, TenantId } from '#src/domain/id.ts'
+import { resolveParameters } from '#src/domain/parameters.ts'
 import type { Step } from '#src/domain/pipeline.ts'
 import { retryDelayMs } from '#src/domain/retry.ts'
 import { startBudget, type Budget } from './budget.ts'
@@ -45,12 +46,13 @@ export async function deliver(services: EngineServices, wakeUp: WakeUp, delivery
     services.live(tenantId, runId)
     if (claim.outcome !== 'claimed') return
     const budget = startBudget(services.now)
+    const run = withDefaults(claim.run)
     let step: ClaimedStep | null | undefined = claim.step
     while (step) {
-      const completed: Completion | undefined = await workOn(services, db, claim.run, step, delivery, budget)
+      const completed: Completion | undefined = await workOn(services, db, run, step, delivery, budget)
       send(completed?.wakes)
-      services.live(tenantId, runId)
       step = completed?.step
+      services.live(tenantId, runId, !step)
       if (step && budget.isSpent()) {
         send((await complete(db, runId, step, yielded, delivery)).wakes)
         step = null
@@ -62,6 +64,12 @@ export async function deliver(services: EngineServices, wakeUp: WakeUp, delivery
   } finally {
     await Promise.allSettled(sending)
   }
+}
+
+/** A run that nobody gave parameters, such as a scheduled one, has the defaults of its version. */
+function withDefaults(run: ClaimedRun): ClaimedRun {
+  const resolved = resolveParameters(run.definition, run.parameters)
+  return resolved.ok ? { ...run, parameters: resolved.parameters } : run
 }
 
 const yielded: StepOutcome = { result: { state: 'ready', yielded: true } }

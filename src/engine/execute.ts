@@ -1,5 +1,5 @@
 import type { Step } from '#src/domain/pipeline.ts'
-import type { StepOutcome, StepWork } from './step.ts'
+import type { StepOutcome, StepWork, Work } from './step.ts'
 import { executeCheck } from './steps/check.ts'
 import { executeExtract } from './steps/extract.ts'
 import { executeLoad } from './steps/load.ts'
@@ -16,7 +16,8 @@ const kinds: { [K in Step['kind']]: (work: StepWork<K>) => Promise<StepOutcome> 
   wait: executeWait,
 }
 
-export function executeStep(work: StepWork): Promise<StepOutcome> {
-  const execute = kinds[work.definition.kind] as (work: StepWork) => Promise<StepOutcome>
+/** Hands a step to what its kind does; the table above has each kind's own type. */
+export function executeStep(work: Work & { definition: Step }): Promise<StepOutcome> {
+  const execute = kinds[work.definition.kind] as (work: Work & { definition: Step }) => Promise<StepOutcome>
   return execute(work)
 }

@@ -1,9 +1,9 @@
 import { versionsFor, type DatasetVersion } from '#src/db/datasets.ts'
 import { StepFailure } from '#src/domain/failure.ts'
-import type { StepWork } from './step.ts'
+import type { Work } from './step.ts'
 
 /** The versions of the named datasets that this step reads; a name without one fails the step. */
-export async function inputsOf(work: StepWork, names: readonly string[]): Promise<Map<string, DatasetVersion>> {
+export async function inputsOf(work: Work, names: readonly string[]): Promise<Map<string, DatasetVersion>> {
   const found = await versionsFor(work.db, work.run.id, names)
   const missing = names.filter((name) => !found.has(name))
   if (missing.length > 0) {
@@ -12,7 +12,7 @@ export async function inputsOf(work: StepWork, names: readonly string[]): Promis
   return found
 }
 
-export async function inputOf(work: StepWork, name: string): Promise<DatasetVersion> {
+export async function inputOf(work: Work, name: string): Promise<DatasetVersion> {
   const version = (await inputsOf(work, [name])).get(name)
   if (!version) throw new StepFailure('no_dataset', `There is no dataset "${name}" to read yet.`)
   return version

@@ -7,18 +7,20 @@ import type { EngineServices } from './services.ts'
 
 export type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>
 
-/** What a step kind is given to do its work. */
-export type StepWork<K extends Step['kind'] = Step['kind']> = {
+/** What any step is given to do its work. */
+export type Work = {
   services: EngineServices
   db: TenantDb
   run: ClaimedRun
   claimed: ClaimedStep
-  definition: StepOf<K>
   budget: Budget
   signal: AbortSignal
   /** Told to those who watch. */
   progress(): void
 }
+
+/** The same, with the step's definition by its kind. */
+export type StepWork<K extends Step['kind']> = Work & { definition: StepOf<K> }
 
 /** What a step has come to, and the statements that make it true in the same transaction. */
 export type StepOutcome = { result: StepResult; statements?: readonly Statement[] }

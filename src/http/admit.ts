@@ -48,7 +48,7 @@ function contextOf(c: HonoContext<ApiEnv>, tenantId: TenantId, actor: Actor): Co
     traceparent: c.get('trace').traceparent,
     tenantDb: services.database.tenant(tenantId, actorName(actor)),
     services,
-    now: services.now,
+    now: () => services.now(),
     defer: (promise) => defer(c, promise),
   }
 }

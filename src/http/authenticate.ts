@@ -1,10 +1,5 @@
 import type { Context } from 'hono'
-import {
-  apiKeyCacheKey,
-  cacheApiKey,
-  parseCachedApiKey,
-  type KnownApiKey,
-} from '#src/cache/api-keys.ts'
+import { apiKeyCacheKey, cacheApiKey, parseCachedApiKey, type KnownApiKey } from '#src/cache/api-keys.ts'
 import { endedSessionKey } from '#src/cache/sessions.ts'
 import { findApiKey } from '#src/db/api-keys.ts'
 import { sessionStands } from '#src/db/sessions.ts'
@@ -17,9 +12,7 @@ import { defer } from './defer.ts'
 import { countLeniently, enforce } from './limits.ts'
 
 /** Who it is, or why not; the reason is for the log alone. */
-export type Identity =
-  | { ok: true; tenantId: TenantId; actor: Actor }
-  | { ok: false; reason: string }
+export type Identity = { ok: true; tenantId: TenantId; actor: Actor } | { ok: false; reason: string }
 
 /** Checks the credential and counts the request, both in one call to Redis. */
 export async function identify(c: Context<ApiEnv>, credential: Credential): Promise<Identity> {

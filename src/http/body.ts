@@ -1,7 +1,7 @@
 import type { HonoRequest } from 'hono'
 import { Problem } from '#src/domain/problem.ts'
 
-export const maxBodyBytes = 1024 * 1024
+const maxBodyBytes = 1024 * 1024
 const maxDepth = 32
 
 const tooLarge = () => new Problem('too_large', 'A body may have at most 1 MB; files go to object storage.')

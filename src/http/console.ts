@@ -21,7 +21,10 @@ export function serveConsole(files: ConsoleFiles): MiddlewareHandler<ApiEnv> {
     if (!file) return next()
     c.header('ETag', file.etag)
     // The names of assets hold a hash of what is in them.
-    c.header('Cache-Control', path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache')
+    c.header(
+      'Cache-Control',
+      path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+    )
     if (isFresh(c.req.header('if-none-match'), file.etag)) return c.body(null, 304)
     c.header('Content-Type', file.type)
     c.header('Content-Security-Policy', policy)

@@ -14,7 +14,8 @@ export function readCredential(request: Request): Credential {
   refuseInQuery(request.url)
   const authorization = request.headers.get('authorization')
   const cookie = readAccessCookie(request.headers.get('cookie'))
-  if (authorization === null) return cookie === undefined ? { kind: 'none' } : { kind: 'token', token: cookie }
+  if (authorization === null)
+    return cookie === undefined ? { kind: 'none' } : { kind: 'token', token: cookie }
   if (cookie !== undefined) {
     throw new Problem('malformed', 'Show either the cookie or the Authorization header, not both.')
   }

@@ -26,12 +26,14 @@ export function openGate(services: Services): Gate {
       issuer: env.PUBLIC_URL,
       key: env.TOKEN_KEY,
       previousKey: env.TOKEN_KEY_PREVIOUS,
-      now: services.now,
+      now: () => services.now(),
     }),
     origin: new URL(env.PUBLIC_URL).origin,
     corsOrigins: new Set((env.CORS_ORIGINS ?? '').split(',').filter((origin) => origin !== '')),
     cursorKey: () =>
-      (cursorKey ??= derive(env.MASTER_KEY, 'cursor', { name: 'HMAC', hash: 'SHA-256', length: 256 }, ['sign'])),
+      (cursorKey ??= derive(env.MASTER_KEY, 'cursor', { name: 'HMAC', hash: 'SHA-256', length: 256 }, [
+        'sign',
+      ])),
     replyKeys: () =>
       (replyKeys ??= Promise.all(
         masters.map((master) =>

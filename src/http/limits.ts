@@ -12,15 +12,17 @@ const unavailableMs = 5_000
 export function enforce(c: Context<ApiEnv>, counted: Count): void {
   c.set('standing', counted.standing)
   if (counted.allowed) return
-  throw new Problem('limited', 'Too many requests; wait a little.', { retryAfterMs: counted.standing.resetMs })
+  throw new Problem('limited', 'Too many requests; wait a little.', {
+    retryAfterMs: counted.standing.resetMs,
+  })
 }
 
 /** Counts where a limit is part of the protection: without Redis there is no service. */
 export async function countStrictly(c: Context<ApiEnv>, ...buckets: [Bucket, ...Bucket[]]): Promise<void> {
-  const { cache, now } = c.get('gate').services
+  const { services } = c.get('gate')
   let counted: Count
   try {
-    counted = await count(cache, buckets, now())
+    counted = await count(services.cache, buckets, services.now())
   } catch (error) {
     throw new Problem('unavailable', 'A service that Weir needs does not answer; try again soon.', {
       retryAfterMs: unavailableMs,
@@ -66,7 +68,10 @@ function networkOf(address: string): string {
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
   const missing = tail === undefined ? 0 : Math.max(8 - before.length - after.length, 0)
   const groups = [...before, ...Array.from({ length: missing }, () => '0'), ...after]
-  return groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, '')).join(':')
+  return groups
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')
 }
 
 const policies = new Map<Policy, string>()

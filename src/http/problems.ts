@@ -31,7 +31,7 @@ export const problemTitles = {
 const limitedType = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
 
 /** Every failure's one shape, RFC 9457. */
-export function problemResponse(
+function problemResponse(
   c: Context<ApiEnv>,
   problem: Problem,
   headers: Record<string, string> = {},
@@ -72,7 +72,11 @@ export const onError: ErrorHandler<ApiEnv> = (error, c) => {
   log.reason ??= problem.code
   if (problem.code === 'internal' || problem.code === 'unavailable' || problem.code === 'timeout') {
     const { services } = c.get('gate')
-    services.log({ event: 'failure', requestId: c.get('requestId'), ...describeError(problem.cause ?? error) })
+    services.log({
+      event: 'failure',
+      requestId: c.get('requestId'),
+      ...describeError(problem.cause ?? error),
+    })
   }
   return problemResponse(c, problem)
 }
@@ -91,7 +95,9 @@ function toProblem(error: unknown): Problem {
   }
   return (
     databaseProblem(error) ??
-    new Problem('internal', 'Something went wrong; the request id helps us to find out what.', { cause: error })
+    new Problem('internal', 'Something went wrong; the request id helps us to find out what.', {
+      cause: error,
+    })
   )
 }
 

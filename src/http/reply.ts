@@ -1,7 +1,14 @@
 import type { Context } from 'hono'
 import * as z from 'zod'
 import type { JSONValue } from 'hono/utils/types'
-import { decodeCursor, defaultLimit, encodeCursor, maxLimit, type Page, type PageRequest } from '#src/domain/page.ts'
+import {
+  decodeCursor,
+  defaultLimit,
+  encodeCursor,
+  maxLimit,
+  type Page,
+  type PageRequest,
+} from '#src/domain/page.ts'
 import type { ApiEnv } from './api.ts'
 import { isFresh } from './etag.ts'
 
@@ -38,7 +45,11 @@ export async function pageRequest(
 }
 
 /** `{items, nextCursor}`, and the same as a Link. */
-export async function page<T, J extends JSONValue | object>(c: Context<ApiEnv>, found: Page<T>, toJson: (item: T) => J) {
+export async function page<T, J extends JSONValue | object>(
+  c: Context<ApiEnv>,
+  found: Page<T>,
+  toJson: (item: T) => J,
+) {
   const items = found.items.map(toJson)
   if (found.next === undefined) return c.json({ items, ...none }, 200)
   const nextCursor = await encodeCursor(await c.get('gate').cursorKey(), binding(c), found.next)

@@ -42,7 +42,9 @@ export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId): Promise
         yield `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(eventToJson(event))}\n\n`
       }
       if (found.finished || closed) return
-      yield found.steps.length > 0 ? `event: progress\ndata: ${JSON.stringify({ steps: found.steps })}\n\n` : ': waiting\n\n'
+      yield found.steps.length > 0
+        ? `event: progress\ndata: ${JSON.stringify({ steps: found.steps })}\n\n`
+        : ': waiting\n\n'
       if (found.events.length < mostEvents) await word()
       if (closed) return
       found = await readRunEvents(ctx, runId, after, mostEvents)
@@ -88,7 +90,8 @@ export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId): Promise
 
 function lastEventId(text: string | undefined): number {
   if (text === undefined || text === '') return 0
-  if (!/^\d{1,9}$/.test(text)) throw new Problem('malformed', 'Last-Event-ID must be the id of an event of this run.')
+  if (!/^\d{1,9}$/.test(text))
+    throw new Problem('malformed', 'Last-Event-ID must be the id of an event of this run.')
   return Number(text)
 }
 

@@ -14,7 +14,7 @@ export type AccessClaims = {
   readonly sessionId: Id<'session'>
   readonly role: Role
 }
-export type Verdict =
+type Verdict =
   | { readonly ok: true; readonly claims: AccessClaims }
   | { readonly ok: false; readonly reason: string }
 
@@ -25,7 +25,12 @@ export type Tokens = {
   jwks(): Promise<{ keys: JWK[] }>
 }
 
-const privateJwk = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), d: z.string() })
+const privateJwk = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  d: z.string(),
+})
 const payloadShape = z.object({ sub: ids.user, tid: ids.tenant, sid: ids.session, role: z.enum(roles) })
 
 /** Access tokens: Ed25519 JWTs of ten minutes. The first key signs; both verify, so that keys can rotate. */

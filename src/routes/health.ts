@@ -12,12 +12,16 @@ const latest = new WeakMap<Gate, Health>()
 
 export const healthRoutes = newRoutes().get('/', async (c) => {
   const { gate } = c.var
-  const { database, cache, now } = gate.services
+  const { services } = gate
+  const nowMs = services.now().getTime()
   let health = latest.get(gate)
-  if (!health || now().getTime() - health.at > keptMs) {
-    const answers = await Promise.all([answersSoon(ping(database)), answersSoon(cache.ping())])
+  if (!health || nowMs - health.at > keptMs) {
+    const answers = await Promise.all([
+      answersSoon(ping(services.database)),
+      answersSoon(services.cache.ping()),
+    ])
     const down = ['database', 'cache'].filter((_, i) => answers[i] !== true)
-    health = { at: now().getTime(), down }
+    health = { at: nowMs, down }
     latest.set(gate, health)
   }
   if (health.down.length > 0) {

@@ -10,7 +10,8 @@ const encoder = new TextEncoder()
 
 function whatIsWrong(key: string): string | undefined {
   const [root, tenant, ...rest] = key.split('/')
-  if (root !== 'tenants' || !ids.tenant.safeParse(tenant).success || rest.length === 0) return "is not below a tenant's own folder"
+  if (root !== 'tenants' || !ids.tenant.safeParse(tenant).success || rest.length === 0)
+    return "is not below a tenant's own folder"
   if (rest.some((part) => part === '')) return 'has an empty part'
   if (rest.some((part) => part === '.' || part.includes('..'))) return "holds '..'"
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused

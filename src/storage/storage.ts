@@ -59,7 +59,10 @@ export function connectStorage(config: StorageConfig): Storage {
       response = await client.fetch(url, init)
     } catch (cause) {
       if (init.signal?.aborted) throw cause
-      throw new StepFailure('storage_unavailable', 'The object storage cannot be reached.', { retryable: true, cause })
+      throw new StepFailure('storage_unavailable', 'The object storage cannot be reached.', {
+        retryable: true,
+        cause,
+      })
     }
     if (response.ok || accepted.includes(response.status)) return response
     await response.body?.cancel()
@@ -71,7 +74,11 @@ export function connectStorage(config: StorageConfig): Storage {
     )
   }
 
-  const putStream = async (key: StorageKey, body: ReadableStream<Uint8Array>, init: RequestInit): Promise<void> => {
+  const putStream = async (
+    key: StorageKey,
+    body: ReadableStream<Uint8Array>,
+    init: RequestInit,
+  ): Promise<void> => {
     const parts = partsOf(body)
     const first = await parts.next()
     const second = first.done ? first : await parts.next()
@@ -86,17 +93,26 @@ export function connectStorage(config: StorageConfig): Storage {
       const url = urlOf(key, { partNumber: String(sent.length + 1), uploadId })
       const response = await ask(url, { ...init, headers: {}, body: part })
       await response.body?.cancel()
-      sent.push(`<Part><PartNumber>${sent.length + 1}</PartNumber><ETag>${response.headers.get('etag') ?? ''}</ETag></Part>`)
+      sent.push(
+        `<Part><PartNumber>${sent.length + 1}</PartNumber><ETag>${response.headers.get('etag') ?? ''}</ETag></Part>`,
+      )
     }
     try {
       await send(first.value)
       await send(second.value)
       for await (const part of parts) await send(part)
       const xml = `<CompleteMultipartUpload>${sent.join('')}</CompleteMultipartUpload>`
-      const done = await ask(urlOf(key, { uploadId }), { ...init, headers: { 'content-type': 'application/xml' }, method: 'POST', body: xml })
+      const done = await ask(urlOf(key, { uploadId }), {
+        ...init,
+        headers: { 'content-type': 'application/xml' },
+        method: 'POST',
+        body: xml,
+      })
       // S3 may answer 200 and put the failure into the body.
       if (element(await done.text(), 'ETag') === undefined) {
-        throw new StepFailure('storage_unavailable', 'The object storage did not finish an upload.', { retryable: true })
+        throw new StepFailure('storage_unavailable', 'The object storage did not finish an upload.', {
+          retryable: true,
+        })
       }
     } catch (failure) {
       await ask(urlOf(key, { uploadId }), { method: 'DELETE' }, 404, 405, 501).catch(() => undefined)
@@ -159,7 +175,11 @@ export function connectStorage(config: StorageConfig): Storage {
       if (contentType !== undefined) headers['content-type'] = contentType
       if (bytes !== undefined) headers['content-length'] = String(bytes)
       const url = urlOf(key, { 'X-Amz-Expires': String(expiresInS) })
-      const signed = await client.sign(url, { method: 'PUT', headers, aws: { signQuery: true, allHeaders: true } })
+      const signed = await client.sign(url, {
+        method: 'PUT',
+        headers,
+        aws: { signQuery: true, allHeaders: true },
+      })
       return { url: signed.url, method: 'PUT', headers }
     },
 
@@ -176,7 +196,10 @@ export function connectStorage(config: StorageConfig): Storage {
 }
 
 function sizeAndTag(response: Response): StoredObject {
-  return { bytes: Number(response.headers.get('content-length') ?? 0), etag: response.headers.get('etag') ?? '' }
+  return {
+    bytes: Number(response.headers.get('content-length') ?? 0),
+    etag: response.headers.get('etag') ?? '',
+  }
 }
 
 /** The stream in parts of one size; only one part is in memory at a time. */
@@ -184,7 +207,7 @@ async function* partsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8A
   let part = new Uint8Array(partBytes)
   let filled = 0
   for await (const chunk of body) {
-    for (let from = 0; from < chunk.length; ) {
+    for (let from = 0; from < chunk.length;) {
       const taken = chunk.subarray(from, from + partBytes - filled)
       part.set(taken, filled)
       filled += taken.length

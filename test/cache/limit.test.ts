@@ -1,16 +1,20 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { beforeAll, describe, expect, it } from 'vitest'
-import { count, countScript, countScriptSha } from '#src/cache/limit.ts'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseCachedApiKey } from '#src/cache/api-keys.ts'
+import { count, countScript, countScriptSha } from '#src/cache/limit.ts'
 import type { Cache } from '#src/cache/redis.ts'
 import { newId } from '#src/domain/id.ts'
-import { world } from '#test/support/world.ts'
+import { world, type World } from '#test/support/world.ts'
 
+let real: World
 let cache: Cache
 beforeAll(async () => {
-  cache = (await world()).services.cache
+  real = await world()
+  cache = real.services.cache
 })
+afterAll(() => real.close())
 
 const policy = { name: 'test', limit: 10, windowMs: 60_000 }
 const someone = () => `public:test:${crypto.randomUUID()}`
@@ -54,7 +58,9 @@ describe('the sliding window', () => {
       const at = start + second * 1000
       if ((await count(cache, [{ policy, owner }], new Date(at))).allowed) admitted.push(at)
     }
-    const busiest = Math.max(...admitted.map((from) => admitted.filter((at) => at >= from && at < from + 60_000).length))
+    const busiest = Math.max(
+      ...admitted.map((from) => admitted.filter((at) => at >= from && at < from + 60_000).length),
+    )
     expect(busiest).toBeLessThanOrEqual(11)
     expect(admitted.length).toBeGreaterThanOrEqual(30)
   })
@@ -69,7 +75,10 @@ describe('the sliding window', () => {
     expect((await count(cache, buckets, now)).allowed).toBe(true)
     for (let i = 0; i < 5; i++) {
       const refused = await count(cache, buckets, now)
-      expect(refused).toMatchObject({ allowed: false, standing: { remaining: 0, policy: { name: 'narrow' } } })
+      expect(refused).toMatchObject({
+        allowed: false,
+        standing: { remaining: 0, policy: { name: 'narrow' } },
+      })
     }
     expect((await count(cache, [{ policy, owner: wide }], now)).standing.remaining).toBe(8)
   })
@@ -116,17 +125,19 @@ describe('what the cache holds', () => {
   })
 
   it('is named in docs/storage.md, key by key', async () => {
-    const doc = await readFile(new URL('../../docs/storage.md', import.meta.url), 'utf8')
-    const folder = new URL('../../src/cache/', import.meta.url)
+    const doc = await readFile(join(import.meta.dirname, '../../docs/storage.md'), 'utf8')
+    const folder = join(import.meta.dirname, '../../src/cache')
     const templates: string[] = []
     for (const file of await readdir(folder)) {
-      const text = await readFile(new URL(file, folder), 'utf8')
-      for (const [, template] of text.matchAll(/`((?:public|\$\{\w+\}):[^`]*)`/g)) {
-        templates.push((template ?? '').replaceAll(/\$\{\w+\.?(\w*)\}/g, '<>'))
+      const text = await readFile(join(folder, file), 'utf8')
+      for (const [, template] of text.matchAll(/`((?:public|\$\{\w+\}):[a-z][^`]*)`/g)) {
+        templates.push((template ?? '').replaceAll(/\$\{[\w.]+\}/g, '<>'))
       }
     }
     expect(templates.length).toBeGreaterThanOrEqual(3)
-    const documented = [...doc.matchAll(/^\| `([^`]+)`/gm)].map(([, key]) => (key ?? '').replaceAll(/<[^>]*>/g, '<>'))
+    const documented = [...doc.matchAll(/^\| `([^`]+)`/gm)].map(([, key]) =>
+      (key ?? '').replaceAll(/<[^>]*>/g, '<>'),
+    )
     for (const template of templates) expect(documented.some((key) => key.startsWith(template))).toBe(true)
   })
 })

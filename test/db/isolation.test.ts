@@ -24,7 +24,7 @@ beforeAll(async () => {
   ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
   owner = new pg.Client({ connectionString: inject('ownerUrl') })
   await owner.connect()
-  app = new pg.Client({ connectionString: new URL(inject('env')['DIRECT_DATABASE_URL'] ?? '').href })
+  app = new pg.Client({ connectionString: appUrl() })
   await app.connect()
   tables = (await owner.query<{ name: string }>(tenantTables)).rows.map((row) => row.name)
   await fillEveryTable(globex.id)
@@ -35,6 +35,13 @@ afterAll(async () => {
   await owner.end()
   await here.close()
 })
+
+/** The Worker's own login, straight to the server. */
+function appUrl(): string {
+  const url = new URL(inject('ownerUrl'))
+  const { username, password, pathname } = new URL(inject('env')['DATABASE_URL'] ?? '')
+  return Object.assign(url, { username, password, pathname }).href
+}
 
 /** One row in every tenant table, so that reaching it would show. */
 async function fillEveryTable(tenant: TenantId): Promise<void> {

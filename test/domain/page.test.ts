@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { decodeCursor, encodeCursor, toPage } from '#src/domain/page.ts'
 
 const keyOf = (seed: number) =>
-  crypto.subtle.importKey('raw', new Uint8Array(32).fill(seed), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+  crypto.subtle.importKey('raw', new Uint8Array(32).fill(seed), { name: 'HMAC', hash: 'SHA-256' }, false, [
+    'sign',
+  ])
 const binding = 'ten_a\n/v1/runs\nstate=failed'
 
 describe('pages', () => {

@@ -26,7 +26,10 @@ describe('who is calling', () => {
     const byToken = await bodyOf(await acme.fetch('/v1/me'))
     const byCookie = await bodyOf(await door.send('/v1/me', { headers: cookie(acme.accessToken) }))
     const byKey = await bodyOf(await key.fetch('/v1/me'))
-    expect(byToken).toMatchObject({ tenant: { id: acme.tenant.id }, user: { id: acme.user.id, role: 'owner' } })
+    expect(byToken).toMatchObject({
+      tenant: { id: acme.tenant.id },
+      user: { id: acme.user.id, role: 'owner' },
+    })
     expect(byCookie).toEqual(byToken)
     expect(byKey).toMatchObject({
       tenant: { id: acme.tenant.id },
@@ -51,7 +54,10 @@ describe('who is calling', () => {
     ]
     const details = new Set<string>()
     for (const [authorization, reason] of bad) {
-      const answer = await door.send('/v1/me', authorization === undefined ? {} : { headers: { authorization } })
+      const answer = await door.send(
+        '/v1/me',
+        authorization === undefined ? {} : { headers: { authorization } },
+      )
       const problem = await bodyOf(answer)
       details.add(problem.detail)
       expect([answer.status, problem.code]).toEqual([401, 'unauthenticated'])
@@ -157,7 +163,9 @@ describe('an API key', () => {
     const fetches = vi.spyOn(globalThis, 'fetch')
     expect((await key.fetch('/v1/api-keys')).status).toBe(200)
     await door.settled()
-    const paths = fetches.mock.calls.map(([url]) => (String(url).endsWith('/sql') ? 'neon' : 'redis'))
+    const paths = fetches.mock.calls.map(([url]) =>
+      typeof url === 'string' && url.endsWith('/sql') ? 'neon' : 'redis',
+    )
     expect(paths).toEqual(['redis', 'neon'])
   })
 })

@@ -1,6 +1,6 @@
+import { afterAll } from 'vitest'
 import * as z from 'zod'
-import type { Services } from '#src/actions/context.ts'
-import { allow } from '#src/actions/context.ts'
+import { allow, type Services } from '#src/actions/context.ts'
 import { newApiKey } from '#src/domain/api-key.ts'
 import type { Permission } from '#src/domain/role.ts'
 import { newRoutes, type Platform } from '#src/http/api.ts'
@@ -15,13 +15,18 @@ import { meRoutes } from '#src/routes/me.ts'
 import { problemRoutes } from '#src/routes/problems.ts'
 import { sessionRoutes } from '#src/routes/sessions.ts'
 import { signUpRoutes } from '#src/routes/sign-up.ts'
-import { world } from '#test/support/world.ts'
+import { world, type World } from '#test/support/world.ts'
 
 export const password = 'correct horse battery'
 
+/** One world for a test file. */
+let shared: Promise<World> | undefined
+afterAll(async () => (await shared)?.close())
+
 /** The entrance with the routes of identity and one resource that tests can steer, over the real services. */
 export async function entrance(changes: Partial<Services> = {}) {
-  const { services: real } = await world()
+  shared ??= world()
+  const { services: real } = await shared
   const lines: Record<string, unknown>[] = []
   const services: Services = { ...real, log: (line) => void lines.push(line), ...changes }
   const things = thingRoutes()
@@ -57,8 +62,14 @@ export async function entrance(changes: Partial<Services> = {}) {
       const email = `owner-${crypto.randomUUID()}@example.com`
       const signedUp = await send('/v1/sign-up', json({ tenantName: 'Acme', email, password }), platform)
       const body = await bodyOf<SignedUp>(signedUp)
-      const as = (credential: string) => (path: string, init: RequestInit = {}) =>
-        send(path, { ...init, headers: { authorization: `Bearer ${credential}`, ...headersOf(init) } }, platform)
+      const as =
+        (credential: string) =>
+        (path: string, init: RequestInit = {}) =>
+          send(
+            path,
+            { ...init, headers: { authorization: `Bearer ${credential}`, ...headersOf(init) } },
+            platform,
+          )
       const fetch = as(body.accessToken)
       return {
         ...body,

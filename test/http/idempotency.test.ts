@@ -100,7 +100,11 @@ describe('Idempotency-Key', () => {
     const wrong = newKey()
     expect((await post(acme, wrong, { name: 'x' })).status).toBe(422)
     expect((await post(acme, wrong, { name: 'x' })).headers.get('idempotency-replayed')).toBe('true')
-    for (const [code, status] of [['unavailable', 503], ['forbidden', 403], ['internal', 500]] as const) {
+    for (const [code, status] of [
+      ['unavailable', 503],
+      ['forbidden', 403],
+      ['internal', 500],
+    ] as const) {
       const key = newKey()
       door.things.fail = new Problem(code, 'Not now.')
       expect((await post(acme, key)).status).toBe(status)

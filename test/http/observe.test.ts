@@ -62,7 +62,11 @@ describe('every request', () => {
   })
 
   it('carries the headers that keep browsers from guessing, framing, caching and telling on', async () => {
-    for (const answer of [await acme.fetch('/v1/me'), await door.send('/v1/me'), await door.send('/nowhere')]) {
+    for (const answer of [
+      await acme.fetch('/v1/me'),
+      await door.send('/v1/me'),
+      await door.send('/nowhere'),
+    ]) {
       expect(answer.headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'")
       expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
       expect(answer.headers.get('referrer-policy')).toBe('no-referrer')

@@ -15,7 +15,10 @@ beforeAll(async () => {
 })
 
 const withCookie = (headers: Record<string, string>) =>
-  door.send('/v1/things', json({ name: 'thing' }, { cookie: `__Host-access=${acme.accessToken}`, ...headers }))
+  door.send(
+    '/v1/things',
+    json({ name: 'thing' }, { cookie: `__Host-access=${acme.accessToken}`, ...headers }),
+  )
 
 describe('a change made with the cookie', () => {
   it.each([
@@ -69,7 +72,11 @@ describe('pages of other sites', () => {
   const preflight = (origin: string) =>
     door.send('/v1/me', {
       method: 'OPTIONS',
-      headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' },
+      headers: {
+        origin,
+        'access-control-request-method': 'GET',
+        'access-control-request-headers': 'authorization',
+      },
     })
 
   it('may read what a token lets them, if they are in the list', async () => {

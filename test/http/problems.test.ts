@@ -45,7 +45,12 @@ describe('every failure', () => {
     ['malformed JSON', '/v1/things', { ...json(0), body: '{"name":' }, 400],
     ['no JSON at all', '/v1/things', { ...json(0), body: '' }, 400],
     ['bytes that are not UTF-8', '/v1/things', { ...json(0), body: new Uint8Array([0x22, 0xff, 0x22]) }, 400],
-    ['another media type', '/v1/things', { method: 'POST', headers: { 'content-type': 'text/plain' }, body: '{}' }, 415],
+    [
+      'another media type',
+      '/v1/things',
+      { method: 'POST', headers: { 'content-type': 'text/plain' }, body: '{}' },
+      415,
+    ],
     ['a form', '/v1/things', { method: 'POST', body: new URLSearchParams({ name: 'xx' }) }, 415],
     ['no media type', '/v1/things', { method: 'POST', body: new Blob(['{"name":"xx"}']) }, 415],
     ['fields that do not fit', '/v1/things', json({ name: 'x', tags: [1] }), 422],
@@ -57,14 +62,19 @@ describe('every failure', () => {
     ['JSON nested 33 deep', '/v1/things', { ...json(0), body: '['.repeat(33) + ']'.repeat(33) }, 400],
   ]
   it.each(requests)('is a problem with its number: %s', async (_, path, init, status) => {
-    const answer = await acme.fetch(path, { ...init, headers: { accept: 'text/html', ...Object.fromEntries(new Headers(init.headers)) } })
+    const answer = await acme.fetch(path, {
+      ...init,
+      headers: { accept: 'text/html', ...Object.fromEntries(new Headers(init.headers)) },
+    })
     const problem = await bodyOf(answer)
     expect(answer.status).toBe(status)
     expect(answer.headers.get('content-type')).toBe('application/problem+json')
     expect(problem.status).toBe(status)
     expect(problem.requestId).toBe(answer.headers.get('x-request-id'))
     expect(problem.instance).toBe(path.split('?')[0])
-    const explained = await bodyOf<{ code: string; title: string }>(await door.send(new URL(problem.type).pathname))
+    const explained = await bodyOf<{ code: string; title: string }>(
+      await door.send(new URL(problem.type).pathname),
+    )
     expect(explained).toMatchObject({ code: problem.code, title: problem.title })
   })
 

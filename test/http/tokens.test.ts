@@ -51,10 +51,10 @@ async function forge(
 const unsigned = (header: object, payload: object, signature = '') =>
   [header, payload].map((part) => base64url.encode(JSON.stringify(part))).join('.') + '.' + signature
 
-const refused = async (token: string) => {
+/** Why it is refused; 'accepted' if it is not. */
+const verdictOn = async (token: string) => {
   const verdict = await tokens.verify(token)
-  expect(verdict.ok).toBe(false)
-  return verdict.ok ? '' : verdict.reason
+  return verdict.ok ? 'accepted' : verdict.reason
 }
 
 describe('access tokens', () => {
@@ -87,8 +87,12 @@ describe('access tokens', () => {
 
   it('refuse algorithm none, with and without a signature', async () => {
     for (const alg of ['none', 'None', 'NONE', 'nOnE', '']) {
-      await refused(unsigned({ alg, typ: 'at+jwt', kid }, { sub: claims.userId }))
-      await refused(unsigned({ alg, typ: 'at+jwt', kid }, { sub: claims.userId }, 'AAAA'))
+      expect(await verdictOn(unsigned({ alg, typ: 'at+jwt', kid }, { sub: claims.userId }))).not.toBe(
+        'accepted',
+      )
+      expect(await verdictOn(unsigned({ alg, typ: 'at+jwt', kid }, { sub: claims.userId }, 'AAAA'))).not.toBe(
+        'accepted',
+      )
     }
   })
 
@@ -98,13 +102,15 @@ describe('access tokens', () => {
         .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid })
         .setExpirationTime('1h')
         .sign(new TextEncoder().encode(secret))
-      expect(await refused(forged)).toBe('jose_alg_not_allowed')
+      expect(await verdictOn(forged)).toBe('jose_alg_not_allowed')
     }
   })
 
   it('refuse another type, audience, issuer or missing claims', async () => {
     for (const header of [{ typ: 'JWT' }, { typ: 'rt+jwt' }, { typ: undefined }]) {
-      await refused(await forge({ header: header as Partial<JWTHeaderParameters> }))
+      expect(await verdictOn(await forge({ header: header as Partial<JWTHeaderParameters> }))).not.toBe(
+        'accepted',
+      )
     }
     const wrong = [
       { aud: 'other' },
@@ -120,24 +126,24 @@ describe('access tokens', () => {
       { exp: undefined },
       { exp: 'never' },
     ]
-    for (const payload of wrong) await refused(await forge({ payload }))
+    for (const payload of wrong) expect(await verdictOn(await forge({ payload }))).not.toBe('accepted')
   })
 
   it('end exactly when they say, and do not begin before', async () => {
     const s = now.getTime() / 1000
-    expect(await refused(await forge({ payload: { exp: s } }))).toBe('jwt_expired')
+    expect(await verdictOn(await forge({ payload: { exp: s } }))).toBe('jwt_expired')
     expect((await tokens.verify(await forge({ payload: { exp: s + 1 } }))).ok).toBe(true)
-    await refused(await forge({ payload: { nbf: s + 60 } }))
+    expect(await verdictOn(await forge({ payload: { nbf: s + 60 } }))).not.toBe('accepted')
   })
 
   it('look keys up by name only: no path, no SQL, no address, no key in the token', async () => {
     for (const bad of ['../../etc/passwd', "' or 1=1 --", '__proto__', 'constructor', '', 'x'.repeat(1000)]) {
-      expect(await refused(await forge({ header: { kid: bad } }))).toBe('jwks_no_matching_key')
+      expect(await verdictOn(await forge({ header: { kid: bad } }))).toBe('jwks_no_matching_key')
     }
     const stranger = newKey()
     const jwk = await exportJWK(await importJWK({ kty: 'OKP', crv: 'Ed25519', x: stranger.x ?? '' }, 'EdDSA'))
     for (const header of [{ jwk }, { jku: 'https://evil.test/jwks' }, { x5u: 'https://evil.test/cert' }]) {
-      expect(await refused(await forge({ header }, stranger))).toBe('jws_signature_verification_failed')
+      expect(await verdictOn(await forge({ header }, stranger))).toBe('jws_signature_verification_failed')
     }
   })
 
@@ -146,22 +152,22 @@ describe('access tokens', () => {
     const header = base64url.encode(
       JSON.stringify({ alg: 'EdDSA', typ: 'at+jwt', kid, crit: ['made-up'], 'made-up': true }),
     )
-    expect(await refused([header, signed[1], signed[2]].join('.'))).toBe('jose_not_supported')
+    expect(await verdictOn([header, signed[1], signed[2]].join('.'))).toBe('jose_not_supported')
   })
 
   it('refuse a payload swapped under a good signature, also with a claim said twice', async () => {
     const [header, , signature] = (await forge()).split('.')
     const twice = `{"tid":"${claims.tenantId}","tid":"${newId('tenant')}"}`
-    await refused([header, base64url.encode(twice), signature].join('.'))
+    expect(await verdictOn([header, base64url.encode(twice), signature].join('.'))).not.toBe('accepted')
   })
 
   it('refuse a megabyte without looking into it', async () => {
-    expect(await refused('a'.repeat(1_000_000))).toBe('token_too_long')
-    expect(await refused(await forge({ payload: { pad: 'x'.repeat(5000) } }))).toBe('token_too_long')
+    expect(await verdictOn('a'.repeat(1_000_000))).toBe('token_too_long')
+    expect(await verdictOn(await forge({ payload: { pad: 'x'.repeat(5000) } }))).toBe('token_too_long')
   })
 
   it.each(['', '.', '..', 'a.b.c', 'a.b.c.d.e', '💥.💥.💥'])('refuse %j', async (token) => {
-    await refused(token)
+    expect(await verdictOn(token)).not.toBe('accepted')
   })
 
   it('name the variable that is wrong and nothing of its content', async () => {

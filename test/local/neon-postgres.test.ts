@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -115,6 +116,27 @@ describe('the local PostgreSQL', () => {
     const second = await start('orphan')
     expect(await query(second, 'select 1 as one')).toEqual([{ one: 1 }])
     await expect(query(first, 'select 1')).rejects.toThrow('ECONNREFUSED')
+  })
+
+  it('stops when the process that started it is killed', async () => {
+    const dir = join(folder, 'left')
+    const start = `import { startPostgres } from ${JSON.stringify(import.meta.resolve('#local/postgres.ts'))}
+      console.log((await startPostgres({ dir: ${JSON.stringify(dir)} })).port)`
+    const owner = spawn(process.execPath, ['--input-type=module', '-e', start], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const port = Number(await new Promise((done) => owner.stdout.once('data', done)))
+    const connects = () =>
+      new Promise<boolean>((done) => {
+        const socket = connect(port, '127.0.0.1', () => done(true))
+        socket.once('error', () => done(false))
+        socket.once('connect', () => socket.destroy())
+      })
+    expect(await connects()).toBe(true)
+    owner.kill('SIGKILL')
+    for (let time = 0; time < 250 && (await connects()); time++)
+      await new Promise((done) => setTimeout(done, 20))
+    expect(await connects()).toBe(false)
   })
 
   it('says so when the folder is in use', async () => {

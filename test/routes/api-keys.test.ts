@@ -44,7 +44,12 @@ describe('API keys', () => {
   })
 
   it('cannot be made to belong to another tenant or to be older than they are', async () => {
-    const extra = { tenantId: globex.tenant.id, id: 'key_mine', createdAt: '2020-01-01T00:00:00Z', lastUsedAt: 'x' }
+    const extra = {
+      tenantId: globex.tenant.id,
+      id: 'key_mine',
+      createdAt: '2020-01-01T00:00:00Z',
+      lastUsedAt: 'x',
+    }
     const made = await acme.fetch('/v1/api-keys', json({ name: 'x', scopes: ['runs:read'], ...extra }))
     const { id } = await bodyOf<Key>(made)
     expect(id).not.toBe('key_mine')
@@ -67,7 +72,8 @@ describe('API keys', () => {
     const { id, fetch } = await acme.key(['api-keys:read'])
     expect((await fetch('/v1/api-keys')).status).toBe(200)
     const statuses = []
-    for (let i = 0; i < 2; i++) statuses.push((await acme.fetch(`/v1/api-keys/${id}`, { method: 'DELETE' })).status)
+    for (let i = 0; i < 2; i++)
+      statuses.push((await acme.fetch(`/v1/api-keys/${id}`, { method: 'DELETE' })).status)
     expect(statuses).toEqual([204, 404])
     expect((await fetch('/v1/api-keys')).status).toBe(401)
     expect(await (await acme.fetch('/v1/api-keys')).text()).not.toContain(id)
@@ -102,6 +108,7 @@ describe('API keys', () => {
     const made: string[] = []
     for (let i = 0; i < 5; i++) made.push((await owner.key()).id)
     const seen: string[] = []
+    const elsewhere: number[] = []
     let path: string | undefined = '/v1/api-keys?limit=2'
     while (path !== undefined) {
       const answer: Response = await owner.fetch(path)
@@ -110,8 +117,9 @@ describe('API keys', () => {
       path = /^<(.+)>; rel="next"$/.exec(answer.headers.get('link') ?? '')?.[1]
       const cursor = path === undefined ? undefined : new URL(path, 'http://x').searchParams.get('cursor')
       expect(cursor).toBe(nextCursor)
-      if (path !== undefined) expect((await acme.fetch(path)).status).toBe(400)
+      if (path !== undefined) elsewhere.push((await acme.fetch(path)).status)
     }
+    expect(elsewhere).toEqual([400, 400])
     expect(seen).toEqual(made.toReversed())
   })
 })

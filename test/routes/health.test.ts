@@ -6,13 +6,17 @@ import { bodyOf, entrance } from '#test/http/entrance.ts'
 describe('health', () => {
   it('is ok when database and cache answer, and asks them once a second at most', async () => {
     const door = await entrance()
-    const answers = await Promise.all(Array.from({ length: 50 }, () => door.send('/v1/health', {}, door.from('10.9.9.9'))))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => door.send('/v1/health', {}, door.from('10.9.9.9'))),
+    )
     expect(answers.every(({ status }) => status === 200)).toBe(true)
     expect(await bodyOf(await door.send('/v1/health'))).toEqual({ status: 'ok' })
   })
 
   it('is a 503 that names what does not answer', async () => {
-    const down = await entrance({ cache: connectRedis({ url: 'http://127.0.0.1:9', token: 'none-none-none-none' }) })
+    const down = await entrance({
+      cache: connectRedis({ url: 'http://127.0.0.1:9', token: 'none-none-none-none' }),
+    })
     const answer = await down.send('/v1/health')
     expect(answer.status).toBe(503)
     expect((await bodyOf(answer)).detail).toBe('Does not answer: cache.')
@@ -24,7 +28,7 @@ describe('health', () => {
     const database = connectDatabase({
       url: 'postgresql://weir_app:hunter2@db.invalid/nowhere',
       claimKey: services.env.CLAIM_KEY,
-      now: services.now,
+      now: () => new Date(),
     })
     const down = await entrance({ database })
     const answer = await down.send('/v1/health')

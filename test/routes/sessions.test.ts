@@ -1,12 +1,14 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { defaultLimits } from '#src/domain/limit.ts'
 import { bodyOf, entrance, json, password, type SignedUp } from '#test/http/entrance.ts'
 
 type Entrance = Awaited<ReturnType<typeof entrance>>
 let door: Entrance
 let acme: Awaited<ReturnType<Entrance['owner']>>
 
+const signInAccount = { ...defaultLimits.signInAccount, limit: 1000 }
 beforeAll(async () => {
-  door = await entrance()
+  door = await entrance({ limits: { ...defaultLimits, signInAccount } })
   acme = await door.owner()
 })
 
@@ -26,7 +28,9 @@ describe('signing in', () => {
     const cookies = answer.headers.getSetCookie()
     expect(cookies).toHaveLength(2)
     for (const cookie of cookies) {
-      expect(cookie).toMatch(/^__Host-(access|refresh)=[^;]+; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/)
+      expect(cookie).toMatch(
+        /^__Host-(access|refresh)=[^;]+; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+      )
       expect(cookie).not.toMatch(/domain/i)
     }
     expect(cookies[0]).toContain(`Max-Age=600;`)
@@ -54,7 +58,10 @@ describe('signing in', () => {
   it('makes a session of its own each time', async () => {
     const [one, two] = [await newSession(), await newSession()]
     expect(one.refreshToken).not.toBe(two.refreshToken)
-    await door.send('/v1/sessions/current', { method: 'DELETE', headers: { authorization: `Bearer ${one.accessToken}` } })
+    await door.send('/v1/sessions/current', {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${one.accessToken}` },
+    })
     expect([await me(one.accessToken), await me(two.accessToken)]).toEqual([401, 200])
   })
 })
@@ -116,9 +123,12 @@ describe('a refresh token', () => {
     expect(Date.parse(next.refreshTokenExpiresAt)).toBe(Date.parse(refreshTokenExpiresAt))
   })
 
-  it.each(['', 'x', `weir_refresh_${'A'.repeat(43)}`, "weir_refresh_' or 1=1 --"])('refuses %j', async (token) => {
-    expect((await renew(token)).status).toBe(401)
-  })
+  it.each(['', 'x', `weir_refresh_${'A'.repeat(43)}`, "weir_refresh_' or 1=1 --"])(
+    'refuses %j',
+    async (token) => {
+      expect((await renew(token)).status).toBe(401)
+    },
+  )
 
   it('is never good as an access token', async () => {
     expect(await me((await newSession()).refreshToken)).toBe(401)

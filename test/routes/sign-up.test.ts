@@ -25,9 +25,12 @@ describe('signing up', () => {
   it('happens once for an address, however it is written and whoever is faster', async () => {
     const email = someEmail()
     const answers = await Promise.all(
-      [email, email.toUpperCase(), email].map((each) => signUp({ tenantName: 'Acme', email: each, password })),
+      [email, email.toUpperCase(), email].map((each) =>
+        signUp({ tenantName: 'Acme', email: each, password }),
+      ),
     )
-    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409])
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1)
+    expect(answers.filter(({ status }) => status === 409)).toHaveLength(2)
   })
 
   it.each([
@@ -43,7 +46,7 @@ describe('signing up', () => {
   })
 
   it('takes any password of 8 to 256 characters as it is', async () => {
-    for (const each of ['        ', 'pässwörd', '🔑'.repeat(4), 'x'.repeat(256)]) {
+    for (const each of ['  pässw ', '🔑'.repeat(256)]) {
       const email = someEmail()
       expect((await signUp({ tenantName: 'A', email, password: each })).status).toBe(201)
       const signIn = (attempt: string) => door.send('/v1/sessions', json({ email, password: attempt }))
@@ -54,7 +57,9 @@ describe('signing up', () => {
 
   it('cannot choose a role, an id or a tenant', async () => {
     const extra = { role: 'viewer', tenantId: 'ten_mine', userId: 'usr_mine', id: 'x' }
-    const body = await bodyOf<SignedUp>(await signUp({ tenantName: 'A', email: someEmail(), password, ...extra }))
+    const body = await bodyOf<SignedUp>(
+      await signUp({ tenantName: 'A', email: someEmail(), password, ...extra }),
+    )
     expect(body.tenant.id).not.toBe('ten_mine')
     expect(body.user.id).not.toBe('usr_mine')
   })

@@ -24,7 +24,10 @@ export function chooseColumns<C extends { spec: ColumnSpec }>(
   if (columns === undefined) return all
   const repeated = columns.find((name, i) => columns.indexOf(name) !== i)
   if (repeated !== undefined) {
-    throw new StepFailure('schema_mismatch', `The column "${repeated}" of the file "${file}" is asked for twice.`)
+    throw new StepFailure(
+      'schema_mismatch',
+      `The column "${repeated}" of the file "${file}" is asked for twice.`,
+    )
   }
   return columns.map((name) => {
     const found = byName.get(name)
@@ -33,7 +36,7 @@ export function chooseColumns<C extends { spec: ColumnSpec }>(
   })
 }
 
-function unknownColumn(file: string, name: string, known: string[]): StepFailure {
+export function unknownColumn(file: string, name: string, known: string[]): StepFailure {
   const list = known.slice(0, 20).join(', ')
   return new StepFailure(
     'schema_mismatch',

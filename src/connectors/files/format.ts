@@ -28,7 +28,10 @@ export function shapeOf(name: string, declared?: FileFormat): FileShape {
     )
   }
   if (format === 'parquet' && compression) {
-    throw new StepFailure('unknown_format', `The Parquet file "${name}" is compressed as a whole; upload it as it is, Parquet compresses inside.`)
+    throw new StepFailure(
+      'unknown_format',
+      `The Parquet file "${name}" is compressed as a whole; upload it as it is, Parquet compresses inside.`,
+    )
   }
   return { format, compression: compression ?? 'none' }
 }

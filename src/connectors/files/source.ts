@@ -22,7 +22,8 @@ export async function openSource(
 ): Promise<FileSource> {
   const { name, signal } = options
   const found = await storage.head(key, { signal })
-  if (!found) throw new StepFailure('file_missing', `The file "${name}" is not in the storage; upload it again.`)
+  if (!found)
+    throw new StepFailure('file_missing', `The file "${name}" is not in the storage; upload it again.`)
   if (found.bytes === 0) throw new StepFailure('file_empty', `The file "${name}" is empty.`)
   if (options.etag !== undefined && options.etag !== found.etag) throw changed(name)
 
@@ -75,7 +76,10 @@ export async function* arriving(
 }
 
 function changed(name: string): StepFailure {
-  return new StepFailure('file_changed', `The file "${name}" was replaced while it was being read; start the run again.`)
+  return new StepFailure(
+    'file_changed',
+    `The file "${name}" was replaced while it was being read; start the run again.`,
+  )
 }
 
 function cutOff(name: string, cause?: unknown): StepFailure {

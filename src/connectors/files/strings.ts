@@ -57,7 +57,8 @@ export function checkJsonText(text: string): string {
   } catch {
     throw new BadValue('is not JSON')
   }
-  if (text.includes('\\u') && !isHeldByJsonb(value)) throw new BadValue('holds a NUL character or half a surrogate pair')
+  if (text.includes('\\u') && !isHeldByJsonb(value))
+    throw new BadValue('holds a NUL character or half a surrogate pair')
   return text
 }
 
@@ -73,9 +74,17 @@ function isHeldByJsonb(root: unknown): boolean {
   while (open.length > 0) {
     const value = open.pop()
     if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) return false
-    if (value !== null && typeof value === 'object') open.push(...Object.keys(value), ...(Object.values(value) as unknown[]))
+    if (value !== null && typeof value === 'object')
+      open.push(...Object.keys(value), ...(Object.values(value) as unknown[]))
   }
   return true
+}
+
+/** A list of that length, to be filled completely. */
+export function roomForText(length: number): string[] {
+  const values: string[] = []
+  values.length = length
+  return values
 }
 
 /** A piece of a value for a message: short, on one line. */

@@ -10,23 +10,18 @@ export type ColumnBuilder = {
   take(rows: number): Column
 }
 
-/** Infinity, which a date or a timestamp of a batch cannot be. */
-export class UnsupportedValue extends Error {
-  override readonly name = 'UnsupportedValue'
-  readonly column: string
-  constructor(column: string) {
-    super('infinity')
-    this.column = column
-  }
-}
-
 /** PostgreSQL counts from 2000-01-01; columns count from 1970-01-01. */
 const epochDays = 10_957
 const epochMicros = BigInt(epochDays) * 86_400_000_000n
-const lastDay = 2_147_483_647
+const lastDay = 2_147_483_647 - epochDays - 1
+const minusInfinityDay = -2_147_483_648
+/** Of the value's upper half: what lies beyond does not fit when counted from 1970, plus infinity included. */
+const lastMicrosHigh = Number((2n ** 63n - 1n - epochMicros) >> 32n) - 1
+const minusInfinityHigh = -2_147_483_648
 const firstCapacity = 1024
 
-export function columnBuilder({ name, type }: ColumnSpec): ColumnBuilder {
+/** `refuse` makes the failure of a date or timestamp that a batch cannot hold: infinity, or too far in the future. */
+export function columnBuilder({ name, type }: ColumnSpec, refuse: (column: string) => Error): ColumnBuilder {
   switch (type) {
     case 'boolean':
       return fixed(
@@ -55,14 +50,14 @@ export function columnBuilder({ name, type }: ColumnSpec): ColumnBuilder {
     case 'date':
       return fixed(
         (size) => new Int32Array(size),
-        putDate(name),
+        putDate(() => refuse(name)),
         (values, nulls) => ({ name, type, values, ...nulls }),
       )
     case 'timestamp':
     case 'timestamptz':
       return fixed(
         (size) => new BigInt64Array(size),
-        putTimestamp(name),
+        putTimestamp(() => refuse(name)),
         (values, nulls) => ({ name, type, values, ...nulls }),
       )
     case 'decimal':
@@ -72,18 +67,18 @@ export function columnBuilder({ name, type }: ColumnSpec): ColumnBuilder {
   }
 }
 
-function putDate(name: string): Put<Int32Array> {
+function putDate(refuse: () => Error): Put<Int32Array> {
   return (values, row, view, at) => {
     const days = view.getInt32(at)
-    if (days >= lastDay - epochDays || days === -lastDay - 1) throw new UnsupportedValue(name)
+    if (days > lastDay || days === minusInfinityDay) throw refuse()
     values[row] = days + epochDays
   }
 }
 
-function putTimestamp(name: string): Put<BigInt64Array> {
+function putTimestamp(refuse: () => Error): Put<BigInt64Array> {
   return (values, row, view, at) => {
     const high = view.getInt32(at)
-    if (high === 0x7fffffff || high === -0x80000000) throw new UnsupportedValue(name)
+    if (high > lastMicrosHigh || high === minusInfinityHigh) throw refuse()
     values[row] = view.getBigInt64(at) + epochMicros
   }
 }

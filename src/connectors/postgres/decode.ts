@@ -25,8 +25,8 @@ export class TupleDecoder implements CopyDecoder<DecodedBatch> {
   private held: Uint8Array | undefined
   private ended = false
 
-  constructor(schema: readonly ColumnSpec[], placeColumns: number) {
-    this.builders = schema.map(columnBuilder)
+  constructor(schema: readonly ColumnSpec[], placeColumns: number, refuse: (column: string) => Error) {
+    this.builders = schema.map((column) => columnBuilder(column, refuse))
     this.places = Array.from({ length: placeColumns }, () => new Uint8Array(0))
   }
 

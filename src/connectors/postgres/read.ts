@@ -1,7 +1,6 @@
 import type { ColumnSpec } from '#src/domain/column.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { Reader, ReadOptions } from '../connector.ts'
-import { UnsupportedValue } from './column-builder.ts'
 import type { PostgresConnection } from './config.ts'
 import { TupleDecoder } from './decode.ts'
 import { keyOf } from './discover.ts'
@@ -119,10 +118,10 @@ class Source {
     let { rows, last } = place
     for (;;) {
       const where = last && order.length > 0 ? [...conditions, this.beyond(order, last)] : [...conditions]
-      const decoder = new TupleDecoder(this.schema, order.length)
+      const decoder = new TupleDecoder(this.schema, order.length, this.refuse)
       const sql = this.statement({ where, order: [...order], ...(limit ? { limit } : {}) })
       let got = 0
-      for await (const { batch, place: reached } of this.named(this.session.copyOut(sql, decoder))) {
+      for await (const { batch, place: reached } of this.session.copyOut(sql, decoder)) {
         got += batch.rows
         rows += batch.rows
         last = reached
@@ -161,14 +160,9 @@ class Source {
     return column
   }
 
-  private async *named<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
-    try {
-      yield* items
-    } catch (cause) {
-      if (!(cause instanceof UnsupportedValue)) throw cause
-      const words = `column "${cause.column}" of ${this.read.stream} holds infinity, which is no date.`
-      throw failure(this.session.connection, 'unsupported_value', words)
-    }
+  private readonly refuse = (column: string): StepFailure => {
+    const words = `column "${column}" of ${this.read.stream} holds infinity or a time too far away to keep.`
+    return failure(this.session.connection, 'unsupported_value', words)
   }
 }
 

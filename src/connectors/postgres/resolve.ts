@@ -10,37 +10,39 @@ import type { PostgresConnection } from './config.ts'
  */
 export type Target = { host: string; address: string }
 
+/** Every address that a name has; none when there is no such name. */
+export type Lookup = (host: string) => Promise<string[]>
+
+/** Workers connect by name only; there the platform itself reaches nothing private. */
+const isWorker = (): boolean => navigator.userAgent === 'Cloudflare-Workers'
+
 /** Refuses hosts that are not public, by their name and by every address that the name has. */
-export async function resolveTarget(connection: PostgresConnection, allowPrivate: boolean): Promise<Target> {
-  const verdict = judgeHost(connection.config.host, { allowPrivate })
+export async function resolveTarget(
+  connection: PostgresConnection,
+  options: { allowPrivate?: boolean; lookup?: Lookup },
+): Promise<Target> {
+  const { name, config } = connection
+  const allowPrivate = options.allowPrivate ?? false
+  const verdict = judgeHost(config.host, { allowPrivate })
   if (!verdict.ok) throw refusal(connection, verdict.reason === 'malformed')
   const { host } = verdict
   if (allowPrivate || isPublicAddress(host)) return { host, address: host }
-  const { addresses, canPin } = await addressesOf(connection, host)
+  const addresses = await (options.lookup ?? platformLookup)(host)
   if (!addresses.every(isPublicAddress)) throw refusal(connection, false)
   const address = addresses.find((one) => !one.includes(':')) ?? addresses[0]
-  return { host, address: canPin && address !== undefined ? address : host }
-}
-
-async function addressesOf(
-  connection: PostgresConnection,
-  host: string,
-): Promise<{ addresses: string[]; canPin: boolean }> {
-  // Workers resolve names over HTTPS only, and connect by name only; there the platform itself reaches nothing private.
-  const isWorker = navigator.userAgent === 'Cloudflare-Workers'
-  const found = isWorker
-    ? await Promise.all([resolve4(host), resolve6(host)].map((answer) => answer.catch(() => []))).then(
-        (all) => all.flat(),
-      )
-    : await lookup(host, { all: true }).then(
-        (all) => all.map(({ address }) => address),
-        () => [],
-      )
-  if (found.length > 0) return { addresses: found, canPin: !isWorker }
-  const { name, config } = connection
+  if (address !== undefined) return { host, address: isWorker() ? host : address }
   throw new StepFailure('unknown_host', `Connection "${name}": the host ${config.host} is not known.`, {
     retryable: true,
   })
+}
+
+async function platformLookup(host: string): Promise<string[]> {
+  if (!isWorker()) {
+    const found = await lookup(host, { all: true }).catch(() => [])
+    return found.map(({ address }) => address)
+  }
+  const answers = [resolve4(host), resolve6(host)].map((answer) => answer.catch(() => []))
+  return (await Promise.all(answers)).flat()
 }
 
 function refusal({ name, config }: PostgresConnection, isMalformed: boolean): StepFailure {

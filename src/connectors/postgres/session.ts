@@ -4,12 +4,16 @@ import type { PostgresConnection } from './config.ts'
 import { copyIn, RowSourceFailure } from './copy-in.ts'
 import { copyOut, type CopyDecoder } from './copy-out.ts'
 import { explain } from './failure.ts'
-import { resolveTarget, type Target } from './resolve.ts'
+import { resolveTarget, type Lookup, type Target } from './resolve.ts'
 
 export type SessionOptions = {
   /** The local stack's databases are on this machine. */
   allowPrivate?: boolean
+  /** Instead of the platform's resolver. */
+  lookup?: Lookup
   connectTimeoutMs?: number
+  /** How long a statement waits for somebody else's lock. */
+  lockTimeoutMs?: number
   /** Ends the session at once; what is under way fails with the signal's reason. */
   signal?: AbortSignal
 }
@@ -17,6 +21,8 @@ export type SessionOptions = {
 export type Row = Record<string, unknown>
 
 const connectTimeoutMs = 10_000
+/** Longer than it takes to notice that the holder of a lock is dead. */
+const lockTimeoutMs = 60_000
 const closeTimeoutMs = 2_000
 
 /**
@@ -26,7 +32,7 @@ const closeTimeoutMs = 2_000
  */
 const sessionSettings = `
   set tcp_keepalives_idle = 20; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3;
-  set idle_in_transaction_session_timeout = '5min'; set statement_timeout = 0; set lock_timeout = '60s';
+  set idle_in_transaction_session_timeout = '5min'; set statement_timeout = 0;
   set datestyle = 'ISO'; set intervalstyle = 'iso_8601'; set timezone = 'UTC'; set extra_float_digits = 1;
   set bytea_output = 'hex'; set standard_conforming_strings = on`
 
@@ -57,9 +63,9 @@ export class PostgresSession {
 
   static async open(connection: PostgresConnection, options: SessionOptions = {}): Promise<PostgresSession> {
     options.signal?.throwIfAborted()
-    const target = await resolveTarget(connection, options.allowPrivate ?? false)
+    const target = await resolveTarget(connection, options)
     const session = new PostgresSession(connection, target, options.signal)
-    await session.connect(options.connectTimeoutMs ?? connectTimeoutMs)
+    await session.connect(options)
     return session
   }
 
@@ -124,14 +130,17 @@ export class PostgresSession {
     this.client.connection.stream.destroy()
   }
 
-  private async connect(timeoutMs: number): Promise<void> {
+  private async connect(options: SessionOptions): Promise<void> {
+    const timeoutMs = options.connectTimeoutMs ?? connectTimeoutMs
     try {
       await this.explained(async () => {
         const connected = this.client.connect()
         connected.catch(() => undefined)
         if ((await within(timeoutMs, connected)) === 'late')
           throw Object.assign(new Error(), { code: 'ETIMEDOUT' })
-        await this.client.query(sessionSettings)
+        await this.client.query(
+          `set lock_timeout = ${options.lockTimeoutMs ?? lockTimeoutMs}; ${sessionSettings}`,
+        )
       })
     } catch (cause) {
       this.signal?.removeEventListener('abort', this.stop)

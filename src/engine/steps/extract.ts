@@ -3,7 +3,6 @@ import type { Reader, ReadState } from '#src/connectors/connector.ts'
 import { creation, publication, tableOf, versionsFor, type DatasetVersion } from '#src/db/datasets.ts'
 import { quoteIdent } from '#src/db/compile/quote.ts'
 import { checkpoint, rowsInsert } from '#src/db/rows.ts'
-import { statement } from '#src/db/statement.ts'
 import type { ColumnSpec } from '#src/domain/column.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { newId, type DatasetVersionId } from '#src/domain/id.ts'
@@ -29,7 +28,10 @@ export async function executeExtract(work: StepWork<'extract'>): Promise<StepOut
     signal,
   })
   try {
-    const place = resumed ?? (await begin(work, reader, earlier, after))
+    // A read that cannot go on in the middle begins again, into a new version.
+    const goesOn = resumed?.state === undefined || reader.resumable !== false
+    if (!goesOn) claimed.rowsIn = 0
+    const place = resumed && goesOn ? resumed : await begin(work, reader, earlier, after)
     const finished = await fill(work, reader, place)
     if (!finished) return { result: { state: 'ready', yielded: true } }
     return {

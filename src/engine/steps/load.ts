@@ -17,7 +17,7 @@ const pagesAChunk = 2_048
  * SELECT here casts to the destination's types. How far the load has got is kept in the destination itself.
  */
 export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> {
-  const { definition, run, claimed, db, signal } = work
+  const { definition, run, claimed, db } = work
   const { load } = definition
   const input = await inputOf(work, load.from)
   const connection = await connectionNamed(work, load.connection)
@@ -28,7 +28,6 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
     mode: load.mode,
     key: load.key,
     columns: input.columns,
-    signal,
   })
   try {
     const copied = await copy(work, destination, input)

@@ -4,6 +4,7 @@ import { quoteIdent } from '#src/db/compile/quote.ts'
 import type { Statement } from '#src/db/statement.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { newId } from '#src/domain/id.ts'
+import { valuesOf } from '#src/lineage/sql.ts'
 import { inputsOf } from '../inputs.ts'
 import { statementTimeoutMs, type StepOutcome, type StepWork } from '../step.ts'
 
@@ -13,13 +14,14 @@ import { statementTimeoutMs, type StepOutcome, type StepWork } from '../step.ts'
  */
 export async function executeSql(work: StepWork<'sql'>): Promise<StepOutcome> {
   const { definition, run, claimed, db, services, signal } = work
-  const checked = services.parser.checkSelect(definition.sql, { params: run.parameters })
+  const checked = await services.parser.checkSelect(definition.sql, run.definition.parameters)
   if (!checked.ok) {
     throw new StepFailure('sql_refused', checked.fields.map((field) => field.message).join(' '))
   }
   const inputs = await inputsOf(work, checked.tables)
   const select = over(inputs, checked.text)
-  const described: Statement = { text: `select * from (${select}) described limit 0`, params: checked.params }
+  const params = valuesOf(checked, run.parameters)
+  const described: Statement = { text: `select * from (${select}) described limit 0`, params }
   const [, description] = await db.statements(asQueryRole([described], statementTimeoutMs), signal)
   const made = columnsOfFields(description?.fields ?? [])
   const version = newId('datasetVersion', services.now())
@@ -28,7 +30,7 @@ export async function executeSql(work: StepWork<'sql'>): Promise<StepOutcome> {
   const earlier = definition.write === 'append' ? (await versionsFor(db, run.id, [definition.into])).get(definition.into) : undefined
   const fills: Statement[] = [
     ...(earlier ? [{ text: `insert into ${tableOf(version)} (${names}) select ${names} from ${tableOf(earlier.id)}` }] : []),
-    { text: `insert into ${tableOf(version)} (${names}) select ${values} from (${select}) made`, params: checked.params },
+    { text: `insert into ${tableOf(version)} (${names}) select ${values} from (${select}) made`, params },
   ]
   return {
     statements: [

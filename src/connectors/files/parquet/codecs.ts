@@ -1,3 +1,4 @@
+// oxlint-disable-next-line triple-slash-reference -- declares untyped modules, and such a file cannot be imported
 /// <reference path="./compressors.d.ts" />
 // One file each instead of the package's index, which also loads a WebAssembly codec that workerd refuses.
 import { decompress as decompressZstd } from 'fzstd'
@@ -19,7 +20,8 @@ const codecs: Record<string, Decompress> = {
   },
   GZIP: (input, output) => {
     const isGzip = input[0] === 0x1f && input[1] === 0x8b
-    if (isGzip && sizeInTrailer(input) !== output.length) throw new Error('a gzip page is not as long as it should be')
+    if (isGzip && sizeInTrailer(input) !== output.length)
+      throw new Error('a gzip page is not as long as it should be')
     return gunzip(input, output)
   },
   ZSTD: (input, output) => {
@@ -35,7 +37,8 @@ export const isKnownCodec = (codec: string): boolean => Object.hasOwn(codecs, co
 
 /** One page, uncompressed: exactly as long as its header says, or an error. */
 export function decompressPage(codec: string, input: Uint8Array, bytes: number): Uint8Array {
-  if (bytes < 0 || bytes > maxPageBytes) throw new Error(`a page of ${Math.round(bytes / 1e6)} MB is larger than the 64 MB that fit`)
+  if (bytes < 0 || bytes > maxPageBytes)
+    throw new Error(`a page of ${Math.round(bytes / 1e6)} MB is larger than the 64 MB that fit`)
   const decompress = codecs[codec]
   if (!decompress) throw new Error(`the compression ${codec} is not supported`)
   if (bytes === 0) return new Uint8Array(0)

@@ -7,9 +7,20 @@ import { leafOf } from './leaf.ts'
 import type { Leaf } from './leaf.ts'
 import type { LeafShape } from './page.ts'
 
-export type LeafColumn = { index: number; node: SchemaTree; path: SchemaTree[]; leaf: Leaf; shape: Omit<LeafShape, 'codec'> }
+export type LeafColumn = {
+  index: number
+  node: SchemaTree
+  path: SchemaTree[]
+  leaf: Leaf
+  shape: Omit<LeafShape, 'codec'>
+}
 /** One column of the file as a tenant sees it: a flat one has one leaf, a nested one becomes JSON. */
-export type ParquetColumn = { spec: ColumnSpec; node: SchemaTree; isFlat: boolean; leaves: () => LeafColumn[] }
+export type ParquetColumn = {
+  spec: ColumnSpec
+  node: SchemaTree
+  isFlat: boolean
+  leaves: () => LeafColumn[]
+}
 
 /** The file's columns. What is wrong with one shows only when it is asked for, so that the others stay readable. */
 export function columnsOf({ tree }: Footer, name: string): ParquetColumn[] {
@@ -17,10 +28,12 @@ export function columnsOf({ tree }: Footer, name: string): ParquetColumn[] {
   const seen = new Set<string>()
   return tree.children.map((node) => {
     const title = node.element.name
-    if (!title || seen.has(title)) throw badParquet(name, title ? `two columns are called "${title}"` : 'a column has no name')
+    if (!title || seen.has(title))
+      throw badParquet(name, title ? `two columns are called "${title}"` : 'a column has no name')
     seen.add(title)
     const isFlat = node.children.length === 0 && node.element.repetition_type !== 'REPEATED'
-    const leaves = (): LeafColumn[] => leavesOf(node).map((leaf) => describe(tree, leaf, all.indexOf(leaf), name))
+    const leaves = (): LeafColumn[] =>
+      leavesOf(node).map((leaf) => describe(tree, leaf, all.indexOf(leaf), name))
     const type = isFlat ? leaves()[0]?.leaf.type : 'json'
     const nullable = node.element.repetition_type === 'OPTIONAL'
     return { spec: { name: title, type: type ?? 'json', nullable }, node, isFlat, leaves }

@@ -9,7 +9,13 @@ type Reader = { view: DataView; offset: number }
 type Delta = 'DELTA_BINARY_PACKED' | 'DELTA_LENGTH_BYTE_ARRAY' | 'DELTA_BYTE_ARRAY' | 'BYTE_STREAM_SPLIT'
 
 /** The rarer encodings are rewritten as PLAIN, so that one way of reading values serves all. */
-export function plainBytes(page: Uint8Array, start: number, encoding: Delta, values: number, shape: LeafShape): Uint8Array {
+export function plainBytes(
+  page: Uint8Array,
+  start: number,
+  encoding: Delta,
+  values: number,
+  shape: LeafShape,
+): Uint8Array {
   if (values * 8 > maxBytes) throw new Error('a page claims too many values')
   const view = new DataView(page.buffer, page.byteOffset + start, page.byteLength - start)
   if (encoding === 'BYTE_STREAM_SPLIT') return joinStreams(view, widthOf(shape))
@@ -30,7 +36,15 @@ function readDeltas(reader: Reader, values: number, isNarrow: boolean): Int32Arr
   const blockSize = readVarInt(head)
   const miniblocks = readVarInt(head)
   const total = readVarInt(head)
-  if (!(blockSize > 0 && blockSize <= 65_536 && miniblocks > 0 && miniblocks <= blockSize && blockSize % miniblocks === 0)) {
+  if (
+    !(
+      blockSize > 0 &&
+      blockSize <= 65_536 &&
+      miniblocks > 0 &&
+      miniblocks <= blockSize &&
+      blockSize % miniblocks === 0
+    )
+  ) {
     throw new Error('a block of deltas has an impossible size')
   }
   if (!(total >= 0 && total <= values)) throw new Error('a block of deltas claims too many values')
@@ -62,7 +76,8 @@ function joinPrefixes(reader: Reader, values: number): Uint8Array {
   let to = 0
   for (const [i, suffix] of suffixes.entries()) {
     const prefix = prefixes[i] ?? 0
-    if (prefix > (i === 0 ? 0 : view.getUint32(before, true))) throw new Error('a prefix is longer than its text')
+    if (prefix > (i === 0 ? 0 : view.getUint32(before, true)))
+      throw new Error('a prefix is longer than its text')
     view.setUint32(to, prefix + suffix, true)
     out.copyWithin(to + 4, before + 4, before + 4 + prefix)
     out.set(take(reader, suffix), to + 4 + prefix)

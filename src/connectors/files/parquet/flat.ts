@@ -26,9 +26,11 @@ export function openFlat(pages: ChunkPages, { name, leaf, shape }: FlatColumn): 
       const raw = await pages.next()
       if (!raw) throw new Error('it ends before its last row')
       const values = valuesIn(raw.header)
-      if (raw.header.type === 'DICTIONARY_PAGE') dictionary = openDictionary(raw.header, await bodyOf(raw), shape, leaf.sink)
+      if (raw.header.type === 'DICTIONARY_PAGE')
+        dictionary = openDictionary(raw.header, await bodyOf(raw), shape, leaf.sink)
       else if (values !== undefined && values > 0 && values <= toSkip) toSkip -= values
-      else if (values !== undefined && values > 0) page = openPage(raw.header, await bodyOf(raw), shape, dictionary)
+      else if (values !== undefined && values > 0)
+        page = openPage(raw.header, await bodyOf(raw), shape, dictionary)
     }
     left = page.values
   }
@@ -67,7 +69,7 @@ export function openFlat(pages: ChunkPages, { name, leaf, shape }: FlatColumn): 
       }
       const sink = leaf.sink(rows)
       let nulls: Uint8Array | undefined
-      for (let at = 0; at < rows; ) {
+      for (let at = 0; at < rows;) {
         if (left === 0) await nextPage()
         const count = Math.min(left, rows - at)
         take(sink, at, count, () => (nulls ??= new Uint8Array(rows)))

@@ -23,11 +23,13 @@ export async function readFooter(source: FileSource): Promise<Footer> {
   let tail = await source.read(tailAt, bytes)
   const magic = String.fromCharCode(...tail.subarray(-4))
   if (magic === 'PARE') throw badParquet(name, 'it is encrypted')
-  if (magic !== 'PAR1') throw badParquet(name, 'it does not end like a Parquet file; it may be cut off or of another format')
+  if (magic !== 'PAR1')
+    throw badParquet(name, 'it does not end like a Parquet file; it may be cut off or of another format')
   const length = new DataView(tail.buffer, tail.byteOffset).getUint32(tail.length - 8, true)
   const footerAt = bytes - 8 - length
   if (footerAt < 4) throw badParquet(name, 'its footer claims to be longer than the file')
-  if (length > maxFooterBytes) throw badParquet(name, `its footer of ${Math.round(length / 1e6)} MB is larger than the 8 MB that fit`)
+  if (length > maxFooterBytes)
+    throw badParquet(name, `its footer of ${Math.round(length / 1e6)} MB is larger than the 8 MB that fit`)
   if (footerAt < tailAt) tail = await source.read(footerAt, bytes)
   else tail = tail.subarray(footerAt - tailAt)
 
@@ -63,7 +65,8 @@ function checkDepth(schema: FileMetaData['schema']): void {
     const parent = open.length - 1
     if (parent >= 0) open[parent] = (open[parent] ?? 0) - 1
     const children = element.num_children ?? 0
-    if (children < 0 || children > schema.length) throw new Error('a column has an impossible number of children')
+    if (children < 0 || children > schema.length)
+      throw new Error('a column has an impossible number of children')
     if (children > 0) open.push(children)
     if (open.length > maxSchemaDepth) throw new Error('its columns are nested too deeply')
   }
@@ -78,15 +81,18 @@ function checkSizes({ metadata, tree, footerAt }: Footer, name: string): void {
     const groupRows = Number(group.num_rows)
     rows += groupRows
     if (!(groupRows >= 0)) throw badParquet(name, `${where} has an impossible number of rows`)
-    if (group.columns.length !== leaves.length) throw badParquet(name, `${where} does not have the columns of the schema`)
+    if (group.columns.length !== leaves.length)
+      throw badParquet(name, `${where} does not have the columns of the schema`)
     let compressed = 0
     for (const [leafIndex, chunk] of group.columns.entries()) {
       const meta = chunk.meta_data
       const leaf = leaves[leafIndex]
       if (chunk.file_path) throw badParquet(name, 'its columns are in other files')
-      if (!meta || !leaf || chunk.crypto_metadata) throw badParquet(name, `${where} has a column that cannot be read`)
+      if (!meta || !leaf || chunk.crypto_metadata)
+        throw badParquet(name, `${where} has a column that cannot be read`)
       const column = `${where}, column "${leaf.path.join('.')}"`
-      if (meta.type !== leaf.element.type) throw badParquet(name, `${column} is not of the type in the schema`)
+      if (meta.type !== leaf.element.type)
+        throw badParquet(name, `${column} is not of the type in the schema`)
       const size = Number(meta.total_compressed_size)
       const values = Number(meta.num_values)
       const start = chunkStart(meta)
@@ -105,7 +111,8 @@ function checkSizes({ metadata, tree, footerAt }: Footer, name: string): void {
       throw badParquet(name, `${where} claims ${groupRows} rows in ${compressed} bytes`)
     }
   }
-  if (rows !== Number(metadata.num_rows)) throw badParquet(name, 'its row groups do not add up to the rows it claims')
+  if (rows !== Number(metadata.num_rows))
+    throw badParquet(name, 'its row groups do not add up to the rows it claims')
 }
 
 /** The columns that hold values, in the order of the chunks of a row group. */

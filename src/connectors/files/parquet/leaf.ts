@@ -1,13 +1,29 @@
 import type { SchemaElement } from 'hyparquet'
 import type { ColumnType } from '#src/domain/column.ts'
-import { asTheyAre, flags, floats, halfFloats, int96, thousandfold, thousandth, unsigned32 } from './numbers.ts'
+import {
+  asTheyAre,
+  flags,
+  floats,
+  halfFloats,
+  int96,
+  thousandfold,
+  thousandth,
+  unsigned32,
+} from './numbers.ts'
 import { narrowSink, textSink, wideSink } from './sink.ts'
 import type { Plain, Sink } from './sink.ts'
-import { decimalOfBytes, decimalText, eachInt32, eachInt64, eachOfItsLength, eachOfLength } from './strings.ts'
+import {
+  decimalOfBytes,
+  decimalText,
+  eachInt32,
+  eachInt64,
+  eachOfItsLength,
+  eachOfLength,
+} from './strings.ts'
 import { hex, json, timeText, unsigned64, utf8, uuid } from './strings.ts'
 
 /** How one stored column becomes a column of ours. */
-export type Leaf = { type: ColumnType; sink(rows: number): Sink }
+export type Leaf = { type: ColumnType; sink: (rows: number) => Sink }
 
 const texts = (type: 'text' | 'json' | 'decimal', plain: Plain<string[]>): Leaf => ({
   type,
@@ -34,13 +50,25 @@ export function leafOf(element: SchemaElement): Leaf {
     case 'BOOLEAN':
       return { type: 'boolean', sink: (rows) => narrowSink(new Uint8Array(rows), flags) }
     case 'INT32':
-      if (decimal !== undefined) return texts('decimal', eachInt32((value) => decimalText(value, decimal)))
+      if (decimal !== undefined)
+        return texts(
+          'decimal',
+          eachInt32((value) => decimalText(value, decimal)),
+        )
       if (old === 'DATE' || logical?.type === 'DATE') return ints('date')
-      if (old === 'TIME_MILLIS' || logical?.type === 'TIME') return texts('text', eachInt32((value) => timeText(BigInt(value), 1000n)))
+      if (old === 'TIME_MILLIS' || logical?.type === 'TIME')
+        return texts(
+          'text',
+          eachInt32((value) => timeText(BigInt(value), 1000n)),
+        )
       if (isUnsigned(element, 32)) return longs('bigint', unsigned32)
       return ints('integer')
     case 'INT64':
-      if (decimal !== undefined) return texts('decimal', eachInt64((value) => decimalText(value, decimal)))
+      if (decimal !== undefined)
+        return texts(
+          'decimal',
+          eachInt64((value) => decimalText(value, decimal)),
+        )
       if (logical?.type === 'TIMESTAMP') {
         return longs(logical.isAdjustedToUTC ? 'timestamptz' : 'timestamp', toMicroseconds[logical.unit])
       }
@@ -48,9 +76,16 @@ export function leafOf(element: SchemaElement): Leaf {
       if (old === 'TIMESTAMP_MICROS') return longs('timestamptz', asTheyAre(8))
       if (logical?.type === 'TIME') {
         const perSecond = logical.unit === 'NANOS' ? 1_000_000_000n : 1_000_000n
-        return texts('text', eachInt64((value) => timeText(value, perSecond)))
+        return texts(
+          'text',
+          eachInt64((value) => timeText(value, perSecond)),
+        )
       }
-      if (old === 'TIME_MICROS') return texts('text', eachInt64((value) => timeText(value, 1_000_000n)))
+      if (old === 'TIME_MICROS')
+        return texts(
+          'text',
+          eachInt64((value) => timeText(value, 1_000_000n)),
+        )
       if (isUnsigned(element, 64)) return texts('decimal', eachInt64(unsigned64))
       return longs('bigint', asTheyAre(8))
     case 'INT96':
@@ -62,7 +97,12 @@ export function leafOf(element: SchemaElement): Leaf {
     case 'BYTE_ARRAY':
       if (decimal !== undefined) return texts('decimal', eachOfItsLength(decimalOfBytes(decimal)))
       if (old === 'JSON' || logical?.type === 'JSON') return texts('json', json)
-      if (old === 'BSON' || logical?.type === 'BSON' || logical?.type === 'GEOMETRY' || logical?.type === 'GEOGRAPHY') {
+      if (
+        old === 'BSON' ||
+        logical?.type === 'BSON' ||
+        logical?.type === 'GEOMETRY' ||
+        logical?.type === 'GEOGRAPHY'
+      ) {
         return texts('text', eachOfItsLength(hex))
       }
       return texts('text', utf8)
@@ -87,7 +127,11 @@ function isUnsigned({ converted_type: old, logical_type: logical }: SchemaElemen
   return old === (width === 32 ? 'UINT_32' : 'UINT_64')
 }
 
-function decimalScale({ converted_type: old, logical_type: logical, scale }: SchemaElement): number | undefined {
+function decimalScale({
+  converted_type: old,
+  logical_type: logical,
+  scale,
+}: SchemaElement): number | undefined {
   const found = logical?.type === 'DECIMAL' ? logical.scale : old === 'DECIMAL' ? (scale ?? 0) : undefined
   if (found !== undefined && !(found >= 0 && found <= 1000)) throw new Error('its scale is impossible')
   return found

@@ -1,6 +1,7 @@
 import type { ParquetParsers, SchemaTree } from 'hyparquet'
 import { assembleLists, assembleNested } from 'hyparquet/src/assemble.js'
 import type { ColumnType } from '#src/domain/column.ts'
+import { roomForText } from '../strings.ts'
 import { dateText, timestampText } from '../time.ts'
 import type { ChunkPages } from './chunk.ts'
 import type { LeafColumn } from './columns.ts'
@@ -38,7 +39,7 @@ export function openNested(name: string, node: SchemaTree, leaves: NestedLeaf[],
     },
     async read(count) {
       all ??= await load()
-      const values = new Array<string>(count)
+      const values = roomForText(count)
       let nulls: Uint8Array | undefined
       for (let i = 0; i < count; i++) {
         const value = all[at + i]
@@ -72,7 +73,8 @@ async function readLeaf({ pages, values, shape, codec, leaf, path }: NestedLeaf)
     const page = openPage(raw.header, await bodyOf(raw), full, dictionary)
     const repetition = readLevels(page.repetition, inPage, shape.maxRepetition)
     const definition = readLevels(page.definition, inPage, shape.maxDefinition)
-    const present = definition.length === 0 ? inPage : definition.filter((level) => level === shape.maxDefinition).length
+    const present =
+      definition.length === 0 ? inPage : definition.filter((level) => level === shape.maxDefinition).length
     const sink = leaf.sink(present)
     page.decode(sink, present, 0)
     const plain = Array.from(sink.values as ArrayLike<unknown>, toJsonOf[leaf.type])

@@ -9,7 +9,9 @@ function take(page: DataView, position: number, bytes: number): Uint8Array {
 export const asTheyAre =
   (width: number): Plain<Int32Array | BigInt64Array | Float64Array> =>
   (page, position, count, out, at) => {
-    new Uint8Array(out.buffer, out.byteOffset + at * width, count * width).set(take(page, position, count * width))
+    new Uint8Array(out.buffer, out.byteOffset + at * width, count * width).set(
+      take(page, position, count * width),
+    )
     return position + count * width
   }
 

@@ -30,7 +30,12 @@ export function readHeader(bytes: Uint8Array, start: number): { header: PageHead
   const end = endOfStruct(bytes, start)
   const header = parquetHeader({ view: new DataView(bytes.buffer, bytes.byteOffset, end), offset: start })
   const { compressed_page_size: compressed, uncompressed_page_size: uncompressed } = header
-  if (!Number.isInteger(compressed) || compressed < 0 || !Number.isInteger(uncompressed) || uncompressed < 0) {
+  if (
+    !Number.isInteger(compressed) ||
+    compressed < 0 ||
+    !Number.isInteger(uncompressed) ||
+    uncompressed < 0
+  ) {
     throw new Error('a page has an impossible size')
   }
   return { header, dataAt: end }
@@ -40,12 +45,18 @@ export function readHeader(bytes: Uint8Array, start: number): { header: PageHead
 export function valuesIn(header: PageHeader): number | undefined {
   const values = (header.data_page_header ?? header.data_page_header_v2)?.num_values
   if (header.type !== 'DATA_PAGE' && header.type !== 'DATA_PAGE_V2') return undefined
-  if (values === undefined || !Number.isInteger(values) || values < 0) throw new Error('a page has no number of values')
+  if (values === undefined || !Number.isInteger(values) || values < 0)
+    throw new Error('a page has no number of values')
   return values
 }
 
 /** Decodes a dictionary page into a sink of its own. */
-export function openDictionary(header: PageHeader, body: Uint8Array, shape: LeafShape, makeSink: (n: number) => Sink): Sink {
+export function openDictionary(
+  header: PageHeader,
+  body: Uint8Array,
+  shape: LeafShape,
+  makeSink: (n: number) => Sink,
+): Sink {
   const count = header.dictionary_page_header?.num_values ?? -1
   const page = decompressPage(shape.codec, body, header.uncompressed_page_size)
   if (!Number.isInteger(count) || count < 0 || count > mostValues(shape, page.length)) {
@@ -56,12 +67,18 @@ export function openDictionary(header: PageHeader, body: Uint8Array, shape: Leaf
   return sink
 }
 
-export function openPage(header: PageHeader, body: Uint8Array, shape: LeafShape, dictionary: Sink | undefined): Page {
+export function openPage(
+  header: PageHeader,
+  body: Uint8Array,
+  shape: LeafShape,
+  dictionary: Sink | undefined,
+): Page {
   const v2 = header.data_page_header_v2
   if (header.type === 'DATA_PAGE_V2' && v2) {
     const { repetition_levels_byte_length: repeats, definition_levels_byte_length: defines } = v2
     const levels = repeats + defines
-    if (!(repeats >= 0 && defines >= 0 && levels <= body.length)) throw new Error('the levels of a page are longer than it')
+    if (!(repeats >= 0 && defines >= 0 && levels <= body.length))
+      throw new Error('the levels of a page are longer than it')
     const codec = v2.is_compressed === false ? 'UNCOMPRESSED' : shape.codec
     const page = decompressPage(codec, body.subarray(levels), header.uncompressed_page_size - levels)
     return {

@@ -32,7 +32,8 @@ export async function openParquet(
 ): Promise<Reader> {
   const footer = await readFooter(source)
   const columns = chooseColumns(source.name, columnsOf(footer, source.name), options)
-  const state = options.state === undefined ? { etag: source.etag, group: 0, row: 0 } : parquetState.parse(options.state)
+  const state =
+    options.state === undefined ? { etag: source.etag, group: 0, row: 0 } : parquetState.parse(options.state)
   return {
     schema: columns.map((column) => column.spec),
     batches: batchesOf(source, footer, columns, state, options.signal),
@@ -43,7 +44,10 @@ export async function openParquet(
 /** The columns of a Parquet file and how many rows it says it has. */
 export async function describeParquet(source: FileSource): Promise<{ columns: ColumnSpec[]; rows: number }> {
   const footer = await readFooter(source)
-  return { columns: columnsOf(footer, source.name).map((column) => column.spec), rows: Number(footer.metadata.num_rows) }
+  return {
+    columns: columnsOf(footer, source.name).map((column) => column.spec),
+    rows: Number(footer.metadata.num_rows),
+  }
 }
 
 async function* batchesOf(
@@ -58,7 +62,9 @@ async function* batchesOf(
     const rows = Number(footer.metadata.row_groups[group]?.num_rows ?? 0)
     let row = group === from.group ? from.row : 0
     if (row >= rows) continue
-    const cursors = await failing(source.name, group, undefined, () => openGroup(source, footer, columns, group))
+    const cursors = await failing(source.name, group, undefined, () =>
+      openGroup(source, footer, columns, group),
+    )
     for (const cursor of cursors) await cursor.skip(row)
     const most = rowsPerBatch(footer, columns, group)
     while (row < rows) {
@@ -98,36 +104,51 @@ async function openGroup(
   const end = Math.max(...metas.map((meta) => chunkStart(meta) + Number(meta.total_compressed_size)))
   const bytes = metas.reduce((sum, meta) => sum + Number(meta.total_compressed_size), 0)
   let shared: ReadBytes | undefined
-  if (end - start <= oneFetchBytes && end - start <= 2 * bytes + 65_536) shared = windowed(source, end, oneFetchBytes)
+  if (end - start <= oneFetchBytes && end - start <= 2 * bytes + 65_536)
+    shared = windowed(source, end, oneFetchBytes)
   const windowBytes = Math.max(128 * 1024, Math.min(4 * 1024 * 1024, Math.floor(windowsBytes / metas.length)))
   if (shared) await shared(start, end)
 
   return opened.map(({ spec, node, isFlat, leaves }) => {
     const prepared = leaves.map((leaf) => {
       const meta = metaOf(leaf.index)
-      const read = shared ?? windowed(source, chunkStart(meta) + Number(meta.total_compressed_size), windowBytes)
+      const read =
+        shared ?? windowed(source, chunkStart(meta) + Number(meta.total_compressed_size), windowBytes)
       return { ...leaf, pages: pagesOf(meta, read), values: Number(meta.num_values), codec: meta.codec }
     })
     const [first] = prepared
     if (!isFlat || !first) return openNested(spec.name, node, prepared, Number(group?.num_rows ?? 0))
-    return openFlat(first.pages, { name: spec.name, leaf: first.leaf, shape: { ...first.shape, codec: first.codec } })
+    return openFlat(first.pages, {
+      name: spec.name,
+      leaf: first.leaf,
+      shape: { ...first.shape, codec: first.codec },
+    })
   })
 }
 
 function rowsPerBatch({ metadata }: Footer, columns: ParquetColumn[], index: number): number {
   const group = metadata.row_groups[index]
   const leaves = columns.flatMap((column) => column.leaves())
-  const bytes = leaves.reduce((sum, { index: i }) => sum + Number(group?.columns[i]?.meta_data?.total_uncompressed_size ?? 0), 0)
+  const bytes = leaves.reduce(
+    (sum, { index: i }) => sum + Number(group?.columns[i]?.meta_data?.total_uncompressed_size ?? 0),
+    0,
+  )
   const perRow = Math.max(8 * leaves.length, bytes / Math.max(1, Number(group?.num_rows ?? 1)))
   return Math.max(1, Math.min(batchRows, Math.floor(batchBytes / perRow)))
 }
 
 /** Whatever a damaged file makes the decoders throw becomes one failure that says where. */
-async function failing<T>(name: string, group: number, column: string | undefined, work: () => Promise<T>): Promise<T> {
+async function failing<T>(
+  name: string,
+  group: number,
+  column: string | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof StepFailure || (error instanceof DOMException && error.name === 'AbortError')) throw error
+    if (error instanceof StepFailure || (error instanceof DOMException && error.name === 'AbortError'))
+      throw error
     const where = `row group ${group + 1}${column === undefined ? '' : `, column "${column}"`}`
     if (error instanceof BadValue) {
       throw new StepFailure(
@@ -135,7 +156,10 @@ async function failing<T>(name: string, group: number, column: string | undefine
         `The Parquet file "${name}", ${where}: a value ${error.message}. Leave the column out, or write it differently.`,
       )
     }
-    const why = error instanceof RangeError || error instanceof TypeError || !(error instanceof Error) ? 'it is damaged' : error.message
+    const why =
+      error instanceof RangeError || error instanceof TypeError || !(error instanceof Error)
+        ? 'it is damaged'
+        : error.message
     throw badParquet(name, `${where}: ${why}`, error)
   }
 }

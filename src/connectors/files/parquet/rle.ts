@@ -54,7 +54,7 @@ export function readRle(bytes: Uint8Array, start: number, end: number, width: nu
   /** Near the end of the bytes, or for widths that may span five of them. */
   const slowBits = (position: number): number => {
     let result = 0
-    for (let taken = 0; taken < width; ) {
+    for (let taken = 0; taken < width;) {
       const p = position + taken
       const part = Math.min(8 - (p & 7), width - taken)
       result |= ((view.getUint8(Math.floor(p / 8)) >>> (p & 7)) & ((1 << part) - 1)) << taken

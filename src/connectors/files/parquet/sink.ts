@@ -1,4 +1,5 @@
 import type { ColumnType, ColumnValues } from '#src/domain/column.ts'
+import { roomForText } from '../strings.ts'
 
 /** Takes a column's values, decoded but without its nulls, and puts them where they belong in a batch. */
 export type Sink = {
@@ -33,7 +34,8 @@ export function narrowSink<V extends Int32Array | Uint8Array>(values: V, plain: 
       }
     },
     spread(nulls, at, count, present) {
-      for (let i = at + count - 1, from = at + present; i >= at; i--) values[i] = nulls[i] ? 0 : (values[--from] ?? 0)
+      for (let i = at + count - 1, from = at + present; i >= at; i--)
+        values[i] = nulls[i] ? 0 : (values[--from] ?? 0)
     },
   }
 }
@@ -68,7 +70,7 @@ export function wideSink<V extends BigInt64Array | Float64Array>(values: V, plai
 
 /** Strings; those of a dictionary are shared, not copied. */
 export function textSink(rows: number, plain: Plain<string[]>): Sink {
-  const values = new Array<string>(rows)
+  const values = roomForText(rows)
   return {
     values,
     plain: (page, position, count, at) => plain(page, position, count, values, at),
@@ -81,7 +83,8 @@ export function textSink(rows: number, plain: Plain<string[]>): Sink {
       }
     },
     spread(nulls, at, count, present) {
-      for (let i = at + count - 1, from = at + present; i >= at; i--) values[i] = nulls[i] ? '' : (values[--from] ?? '')
+      for (let i = at + count - 1, from = at + present; i >= at; i--)
+        values[i] = nulls[i] ? '' : (values[--from] ?? '')
     },
   }
 }

@@ -21,5 +21,10 @@ function sliceColumn(column: Column, start: number, end: number): Column {
   const { values, nulls } = column
   const cut = Array.isArray(values) ? values.slice(start, end) : values.subarray(start, end)
   const marks = nulls?.subarray(start, end)
-  return { name: column.name, type: column.type, values: cut, ...(marks?.includes(1) && { nulls: marks }) } as Column
+  return {
+    name: column.name,
+    type: column.type,
+    values: cut,
+    ...(marks?.includes(1) && { nulls: marks }),
+  } as Column
 }

@@ -1,10 +1,24 @@
 import type { Column, ColumnSpec } from '#src/domain/column.ts'
-import { BadValue, checkJsonText, excerpt } from '../strings.ts'
-import { parseBoolean, parseDate, parseDecimal, parseDouble, parseInteger, parseLong, parseTimestamp } from './parse.ts'
+import { BadValue, checkJsonText, excerpt, roomForText } from '../strings.ts'
+import {
+  parseBoolean,
+  parseDate,
+  parseDecimal,
+  parseDouble,
+  parseInteger,
+  parseLong,
+  parseTimestamp,
+} from './parse.ts'
 import type { Fields } from './scan.ts'
 
 /** Rows that were scanned: their bytes, where the fields lie, and the same bytes as a string. */
-export type Cells = { bytes: Uint8Array; fields: Fields; columns: number; rows: number; textOf(slot: number): string }
+export type Cells = {
+  bytes: Uint8Array
+  fields: Fields
+  columns: number
+  rows: number
+  textOf(slot: number): string
+}
 
 /** A value that is not of its column's type. `row` counts from 0 within the cells. */
 export class BadCell extends Error {
@@ -76,13 +90,13 @@ export function parseColumn(cells: Cells, index: number, spec: ColumnSpec): Colu
         return { name, type, values }
       }
       case 'decimal': {
-        const values = new Array<string>(rows).fill('')
+        const values = roomForText(rows).fill('')
         each((start, end, at) => parseDecimal(bytes, start, end, values, at))
         return { name, type, values }
       }
       case 'text':
       case 'json': {
-        const values = new Array<string>(rows)
+        const values = roomForText(rows)
         for (let slot = index; row < rows; row++, slot += columns) {
           const value = cells.textOf(slot)
           values[row] = value

@@ -5,13 +5,25 @@ const maxLong = 2n ** 63n
 
 /** All of these read the bytes from `start` to `end`, put the value at `at`, and return false when it is not one. */
 
-export function parseInteger(bytes: Uint8Array, start: number, end: number, out: Int32Array, at: number): boolean {
+export function parseInteger(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Int32Array,
+  at: number,
+): boolean {
   const value = wholeNumber(bytes, start, end)
   out[at] = value
   return out[at] === value
 }
 
-export function parseLong(bytes: Uint8Array, start: number, end: number, halves: Int32Array, at: number): boolean {
+export function parseLong(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  halves: Int32Array,
+  at: number,
+): boolean {
   const value = wholeNumber(bytes, start, end)
   if (!Number.isNaN(value)) {
     setLong(halves, at, value)
@@ -21,7 +33,13 @@ export function parseLong(bytes: Uint8Array, start: number, end: number, halves:
   return /^[+-]?\d{16,40}$/.test(text) && setBigLong(halves, at, BigInt(text.replace(/^\+/, '')))
 }
 
-export function parseDouble(bytes: Uint8Array, start: number, end: number, out: Float64Array, at: number): boolean {
+export function parseDouble(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Float64Array,
+  at: number,
+): boolean {
   let p = start
   const isNegative = bytes[p] === 0x2d
   if (isNegative) p++
@@ -61,7 +79,13 @@ function slowDouble(text: string, out: Float64Array, at: number): boolean {
 }
 
 /** Kept as it is written, so that no digit is lost; Postgres holds numbers far longer than this limit. */
-export function parseDecimal(bytes: Uint8Array, start: number, end: number, out: string[], at: number): boolean {
+export function parseDecimal(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: string[],
+  at: number,
+): boolean {
   if (end - start > 1000) return false
   const text = ascii(bytes, start, end)
   out[at] = text
@@ -72,13 +96,25 @@ const booleans = new Map<string, number>()
 for (const word of ['true', 't', 'yes', 'y', '1']) booleans.set(word, 1)
 for (const word of ['false', 'f', 'no', 'n', '0']) booleans.set(word, 0)
 
-export function parseBoolean(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): boolean {
+export function parseBoolean(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): boolean {
   const value = end - start > 5 ? undefined : booleans.get(ascii(bytes, start, end).toLowerCase())
   out[at] = value ?? 0
   return value !== undefined
 }
 
-export function parseDate(bytes: Uint8Array, start: number, end: number, out: Int32Array, at: number): boolean {
+export function parseDate(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Int32Array,
+  at: number,
+): boolean {
   const days = end - start === 10 ? date(bytes, start) : Number.NaN
   out[at] = days
   return !Number.isNaN(days)
@@ -101,7 +137,12 @@ export function parseTimestamp(
     const separator = bytes[p]
     const hour = twoDigits(bytes, p + 1)
     const minute = bytes[p + 3] === 0x3a ? twoDigits(bytes, p + 4) : Number.NaN
-    if (p + 6 > end || (separator !== 0x54 && separator !== 0x20 && separator !== 0x74) || !(hour < 24 && minute < 60)) return false
+    if (
+      p + 6 > end ||
+      (separator !== 0x54 && separator !== 0x20 && separator !== 0x74) ||
+      !(hour < 24 && minute < 60)
+    )
+      return false
     p += 6
     let second = 0
     let fraction = 0
@@ -148,7 +189,8 @@ function date(bytes: Uint8Array, p: number): number {
   const month = twoDigits(bytes, p + 5)
   const day = twoDigits(bytes, p + 8)
   if (bytes[p + 4] !== 0x2d || bytes[p + 7] !== 0x2d) return Number.NaN
-  if (!(year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month))) return Number.NaN
+  if (!(year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month)))
+    return Number.NaN
   return daysOf(year, month, day)
 }
 

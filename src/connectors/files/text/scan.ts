@@ -86,7 +86,8 @@ export function scanRows(
           if (p + 1 >= to && !isEnd) return { rows, next, inQuote }
           if (p + 1 >= to || bytes[p + 1] === lineFeed) p++
         }
-        if (p < to && (stop[bytes[p] ?? 0] ?? 0) === 0) return { rows, next, problem: { kind: 'after_quote', column }, inQuote }
+        if (p < to && (stop[bytes[p] ?? 0] ?? 0) === 0)
+          return { rows, next, problem: { kind: 'after_quote', column }, inQuote }
       } else {
         while (p < to && (stop[bytes[p] ?? 0] ?? 0) === 0) p++
         end = p

@@ -1,0 +1,105 @@
+import type * as z from 'zod'
+import type { ConnectionId, TenantId } from '#src/domain/id.ts'
+import { tenantKey, type StorageKey } from '#src/storage/key.ts'
+import type { Storage } from '#src/storage/storage.ts'
+import type { CheckResult, Reader, ReadOptions, Stream } from './connector.ts'
+import { checkFiles, discoverFiles, filesConfig, filesSecret } from './files/connection.ts'
+import { openFile } from './files/files.ts'
+import { checkConnection as checkPostgres } from './postgres/check.ts'
+import { postgresConfig, postgresSecret, type PostgresConnection } from './postgres/config.ts'
+import { discoverStreams } from './postgres/discover.ts'
+import { dropStage, openLoad as openPostgresLoad, type Load } from './postgres/load.ts'
+import type { LoadSpec } from './postgres/plan.ts'
+import { openReader as openPostgresReader } from './postgres/read.ts'
+import { PostgresSession } from './postgres/session.ts'
+import { StepFailure } from '#src/domain/failure.ts'
+
+export type { Load }
+
+export type ConnectionKind = 'postgres' | 'files'
+
+/** A connection with its secret opened, and what its connector may use of the outside. */
+export type OpenConnection = {
+  tenantId: TenantId
+  id: ConnectionId
+  name: string
+  kind: ConnectionKind
+  config: Record<string, unknown>
+  secret: Record<string, unknown>
+  storage: Storage
+  allowPrivateHosts: boolean
+  signal: AbortSignal
+}
+
+const specs = {
+  postgres: { config: postgresConfig, secret: postgresSecret },
+  files: { config: filesConfig, secret: filesSecret },
+} as const satisfies Record<ConnectionKind, { config: z.ZodType; secret: z.ZodType }>
+
+/** What the configuration and the secret of each kind of connection must look like. */
+export const connectionSpec = (kind: ConnectionKind): { config: z.ZodType; secret: z.ZodType } => specs[kind]
+
+export async function checkConnection(connection: OpenConnection): Promise<CheckResult> {
+  switch (connection.kind) {
+    case 'postgres':
+      return checkPostgres(toPostgres(connection), optionsOf(connection))
+    case 'files':
+      return checkFiles(connection.storage, folderOf(connection))
+  }
+}
+
+export async function discover(connection: OpenConnection): Promise<Stream[]> {
+  switch (connection.kind) {
+    case 'postgres': {
+      const session = await PostgresSession.open(toPostgres(connection), optionsOf(connection))
+      try {
+        return await discoverStreams(session)
+      } finally {
+        await session.close()
+      }
+    }
+    case 'files':
+      return discoverFiles(connection.storage, folderOf(connection), connection.signal)
+  }
+}
+
+export async function openReader(connection: OpenConnection, options: ReadOptions): Promise<Reader> {
+  switch (connection.kind) {
+    case 'postgres':
+      return openPostgresReader(toPostgres(connection), options, optionsOf(connection))
+    case 'files':
+      return openFile(connection.storage, fileKey(connection.tenantId, connection.id, options.stream), {
+        ...options,
+        name: options.stream,
+      })
+  }
+}
+
+export async function openLoad(connection: OpenConnection, spec: LoadSpec): Promise<Load> {
+  switch (connection.kind) {
+    case 'postgres':
+      return openPostgresLoad(toPostgres(connection), spec, optionsOf(connection))
+    case 'files':
+      throw new StepFailure('not_a_destination', `Connection "${connection.name}" holds files; nothing can be loaded into it.`)
+  }
+}
+
+/** Takes away what a finished load left in its destination. */
+export async function dropLoadStage(connection: OpenConnection, load: { loadId: string; table: string }): Promise<void> {
+  if (connection.kind === 'postgres') await dropStage(toPostgres(connection), load, optionsOf(connection))
+}
+
+/** Where a file of a files connection is kept; an empty name gives the folder. */
+export const fileKey = (tenantId: TenantId, connectionId: ConnectionId, name: string): StorageKey =>
+  tenantKey(tenantId, `connections/${connectionId}/${name}`)
+
+const folderOf = ({ tenantId, id }: OpenConnection) => ({ tenantId, prefix: `connections/${id}/` })
+
+/** Both were parsed by the connection's spec before they were stored. */
+const toPostgres = ({ name, config, secret }: OpenConnection): PostgresConnection => ({
+  name,
+  config: config as PostgresConnection['config'],
+  secret: secret as PostgresConnection['secret'],
+})
+
+const optionsOf = ({ allowPrivateHosts, signal }: OpenConnection) => ({ allowPrivate: allowPrivateHosts, signal })
