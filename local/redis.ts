@@ -4,7 +4,10 @@ import type { AddressInfo } from 'node:net'
 import RedisMock from 'ioredis-mock'
 
 /** The commands that we call on ioredis by their names. */
-type Engine = Record<string, (...args: unknown[]) => Promise<unknown>> & { on(event: string, listener: (...args: string[]) => void): void; disconnect(): void }
+type Engine = Record<string, (...args: unknown[]) => Promise<unknown>> & {
+  on(event: string, listener: (...args: string[]) => void): void
+  disconnect(): void
+}
 
 export type LocalRedis = { url: string; token: string; stats: { requests: number; commands: number }; stop(): Promise<void> }
 
@@ -37,7 +40,7 @@ export async function startRedis(options: { dir?: string; port?: number; token: 
       if (verb === 'script' && args[0]?.toLowerCase() === 'load') return { result: remember(args[1] ?? '') }
       const method = engine[verb]
       if (typeof method !== 'function') return { error: `ERR unknown command '${word}'` }
-      return { result: plain(await method.apply(engine, args)) }
+      return { result: plain(await method.apply(engine, verb === 'set' ? inUpperCase(args) : args)) }
     } catch (error) {
       return { error: error instanceof Error ? error.message : 'ERR' }
     }
@@ -117,6 +120,9 @@ export async function startRedis(options: { dir?: string; port?: number; token: 
       }),
   }
 }
+
+/** SET's options after key and value: Redis reads them in any case, the mock in upper case only. */
+const inUpperCase = ([key, value, ...setOptions]: string[]): unknown[] => [key, value, ...setOptions.map((word) => word.toUpperCase())]
 
 async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = []

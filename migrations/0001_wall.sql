@@ -33,6 +33,9 @@ create schema data;
 --> statement-breakpoint
 grant usage on schema app to weir_app, weir_query, weir_system;
 --> statement-breakpoint
+-- A function can only be given to an owner who may create in its schema; taken back when the last one is made.
+grant create on schema app to weir_system;
+--> statement-breakpoint
 grant usage on schema data to weir_app, weir_query;
 --> statement-breakpoint
 grant usage, create on schema data to weir_system;

@@ -473,3 +473,5 @@ alter function app.due_schedules(integer) owner to weir_system;
 revoke all on function app.sweep(integer), app.due_schedules(integer) from public;
 --> statement-breakpoint
 grant execute on function app.sweep(integer), app.due_schedules(integer) to weir_app;
+--> statement-breakpoint
+revoke create on schema app from weir_system;

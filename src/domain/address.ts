@@ -3,7 +3,7 @@
  * addresses that they resolve to are judged again, because a public name may point at a private address.
  */
 export type HostVerdict = { ok: true; host: string } | { ok: false; reason: HostReason }
-export type HostReason = 'malformed' | 'private_name' | 'private_address'
+type HostReason = 'malformed' | 'private_name' | 'private_address'
 
 /** Names that only mean something inside a network: our own, a cloud's, or somebody's home. */
 const privateZones = [

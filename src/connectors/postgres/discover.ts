@@ -9,7 +9,7 @@ export async function discoverStreams(session: PostgresSession): Promise<Stream[
   return (await listRelations(session)).map(streamOf)
 }
 
-export function streamOf(relation: Relation): Stream {
+function streamOf(relation: Relation): Stream {
   const key = keyOf(relation)
   return {
     name: formatTableName(relation),

@@ -11,7 +11,7 @@ export type Relation = TableName & {
   /** The column names of each plain unique index, the primary key first. */
   uniqueKeys: { columns: string[]; isPrimary: boolean }[]
 }
-export type RelationKind = 'table' | 'partitioned' | 'view' | 'materialized' | 'foreign'
+type RelationKind = 'table' | 'partitioned' | 'view' | 'materialized' | 'foreign'
 
 export type RelationColumn = {
   name: string

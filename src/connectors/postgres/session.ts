@@ -1,5 +1,6 @@
 import pg from 'pg'
 
+import { StepFailure } from '#src/domain/failure.ts'
 import type { PostgresConnection } from './config.ts'
 import { copyIn, RowSourceFailure } from './copy-in.ts'
 import { copyOut, type CopyDecoder } from './copy-out.ts'
@@ -64,6 +65,7 @@ export class PostgresSession {
   static async open(connection: PostgresConnection, options: SessionOptions = {}): Promise<PostgresSession> {
     options.signal?.throwIfAborted()
     const target = await resolveTarget(connection, options)
+    options.signal?.throwIfAborted()
     const session = new PostgresSession(connection, target, options.signal)
     await session.connect(options)
     return session
@@ -145,8 +147,17 @@ export class PostgresSession {
     } catch (cause) {
       this.signal?.removeEventListener('abort', this.stop)
       this.destroy()
-      throw cause
+      throw this.connectFailure(cause)
     }
+  }
+
+  /** Workers take no certificate that is not publicly trusted, and say no more than that the connection is gone. */
+  private connectFailure(cause: unknown): unknown {
+    const { name, config } = this.connection
+    if (!(cause instanceof StepFailure) || cause.code !== 'connection_lost' || config.ssl === 'disable')
+      return cause
+    const words = `no encrypted connection to ${config.host}:${config.port} could be made; is its certificate publicly trusted?`
+    return new StepFailure('tls_failed', `Connection "${name}": ${words}`, { retryable: true })
   }
 
   private async explained<T>(work: () => Promise<T>): Promise<T> {

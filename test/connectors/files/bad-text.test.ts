@@ -16,7 +16,7 @@ describe('a bad text file', () => {
     ['a quote that is never closed', 'a,b\n1,"x\n2,y\n', 'bad_csv', /row 1, field 2: its quote is never closed/],
     ['text after a closing quote', 'a,b\n1,"x"y\n', 'bad_csv', /row 1, field 2: text follows its closing quote/],
     ['bytes that are not UTF-8', bytes('a,b\n1,x\n2,', [0xe9], '\n'), 'bad_encoding', /row 2: the byte at 10 is not UTF-8/],
-    ['a character that is cut off', bytes('a,b\n1,x\n2,', [0xe2, 0x82], '\n3,y\n'), 'bad_encoding', /row 2: the byte at 1[01] is not UTF-8/],
+    ['a character that is cut off', bytes('a,b\n1,x\n2,', [0xe2, 0x82], '\n3,y\n'), 'bad_encoding', /row 2: the byte at 10 is not UTF-8/],
     ['a surrogate as UTF-8', bytes('a,b\n1,', [0xed, 0xa0, 0x80], '\n'), 'bad_encoding', /row 1/],
     ['bad bytes deep in the file', bytes('a,b\n', filler(200_000), '1,', [0xff], '\n'), 'bad_encoding', /row 200001: the byte at \d{7} /],
     ['UTF-16', bytes([0xff, 0xfe], 'a\0,\0b\0\n\0'), 'bad_encoding', /UTF-16; save it as UTF-8/],

@@ -62,13 +62,25 @@ function unitsOf(
 /** Halves the block until what cannot be decoded is found: a cut within a character is told from a wrong byte. */
 function firstBadByte(bytes: Uint8Array): number {
   let good = 0
-  let bad = bytes.length
+  let bad = bytes.length + 1
   while (bad - good > 1) {
     const middle = (good + bad) >> 1
     if (isPrefixOfUtf8(bytes.subarray(0, middle))) good = middle
     else bad = middle
   }
-  return good
+  return startOfCutOff(bytes, good)
+}
+
+/** Where a character begins that the bytes before `end` leave unfinished; `end` when they do not. */
+function startOfCutOff(bytes: Uint8Array, end: number): number {
+  for (let at = end - 1; at >= Math.max(0, end - 3); at--) {
+    const byte = bytes[at] ?? 0
+    if (byte < 0x80) return end
+    if (byte < 0xc0) continue
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2
+    return at + length > end ? at : end
+  }
+  return end
 }
 
 function isPrefixOfUtf8(bytes: Uint8Array): boolean {

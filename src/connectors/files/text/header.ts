@@ -14,7 +14,7 @@ export function readHeader(sample: Sample, file: string, declared?: string): Hea
   const delimiter = (declared ?? sniff(sample)).charCodeAt(0)
   const first = recordAt(sample, sample.bodyAt, delimiter)
   const bad = (why: string): StepFailure => new StepFailure('bad_header', `The file "${file}": ${why}.`)
-  if (!first) throw bad(whyNoHeader(sample))
+  if (!first || hasOnlyCarriageReturns(sample)) throw bad(whyNoHeader(sample))
   const names = first.values.map((name) => name.trim())
   if (names.length > maxColumns)
     throw bad(`it has ${names.length} columns, more than the ${maxColumns} that a table can have`)
@@ -25,9 +25,11 @@ export function readHeader(sample: Sample, file: string, declared?: string): Hea
   return { names, delimiter, bodyAt: first.next }
 }
 
+const hasOnlyCarriageReturns = ({ bytes }: { bytes: Uint8Array }): boolean => bytes.includes(0x0d) && !bytes.includes(0x0a)
+
 function whyNoHeader({ bytes, bodyAt }: Sample): string {
   const lineEnd = bytes.indexOf(0x0a, bodyAt)
-  if (lineEnd < 0 && bytes.includes(0x0d)) return 'its lines end with CR alone; save it with LF or CRLF'
+  if (hasOnlyCarriageReturns({ bytes })) return 'its lines end with CR alone; save it with LF or CRLF'
   const decoded = decodeBlock(bytes.subarray(bodyAt, lineEnd < 0 ? bytes.length : lineEnd))
   if (!('text' in decoded))
     return decoded.what === 'nul' ? 'its header holds a NUL byte' : 'its header is not UTF-8'
