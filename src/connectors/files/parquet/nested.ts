@@ -44,7 +44,7 @@ export function openNested(name: string, node: SchemaTree, leaves: NestedLeaf[],
       for (let i = 0; i < count; i++) {
         const value = all[at + i]
         const isNull = value === null || value === undefined
-        values[i] = isNull ? '' : JSON.stringify(value)
+        values[i] = isNull ? '' : JSON.stringify(value, undefinedAsNull)
         if (isNull) (nulls ??= new Uint8Array(count))[i] = 1
       }
       at += count
@@ -52,6 +52,9 @@ export function openNested(name: string, node: SchemaTree, leaves: NestedLeaf[],
     },
   }
 }
+
+/** hyparquet leaves undefined where a list or a struct within another is null. */
+const undefinedAsNull = (_key: string, value: unknown): unknown => (value === undefined ? null : value)
 
 /** Variants would need these; no other nested column does. */
 const noParsers = {} as ParquetParsers
