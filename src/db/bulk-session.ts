@@ -5,6 +5,7 @@ export type BulkStatement = { text: string; params: readonly Param[] }
 
 /** One frame of the socket; well under what a proxy takes. */
 const frameBytes = 512 * 1024
+const pieceBytes = 64 * 1024
 
 /** A failure that the server reported, by its SQLSTATE; its message may hold values, so it is never shown. */
 export class DatabaseFailure extends Error {
@@ -103,6 +104,8 @@ class Exchange {
   private reject: (reason: unknown) => void = () => undefined
   private failure: unknown
   private readonly chunks: Uint8Array[] = []
+  private piece = new Uint8Array(pieceBytes)
+  private filled = 0
   private over = false
   private wake: () => void = () => undefined
 
@@ -155,9 +158,21 @@ class Exchange {
     this.end()
   }
 
+  /** A tuple a call, in a view of the receive buffer that is used again: copied, and joined to pieces worth passing on. */
   handleCopyData({ chunk }: { chunk: Uint8Array }): void {
-    // The parser gives a view of its receive buffer, which it uses again.
-    this.chunks.push(chunk.slice())
+    if (this.filled + chunk.length > this.piece.length) {
+      this.passOn()
+      if (chunk.length > this.piece.length) this.piece = new Uint8Array(chunk.length)
+    }
+    this.piece.set(chunk, this.filled)
+    this.filled += chunk.length
+  }
+
+  private passOn(): void {
+    if (this.filled === 0) return
+    this.chunks.push(this.piece.subarray(0, this.filled))
+    this.piece = new Uint8Array(pieceBytes)
+    this.filled = 0
     this.wake()
   }
 
@@ -181,6 +196,7 @@ class Exchange {
 
   private end(): void {
     if (this.over) return
+    this.passOn()
     this.over = true
     this.wake()
     if (this.failure === undefined) this.resolve(this.counts)

@@ -50,9 +50,11 @@ export function windowed(source: FileSource, end: number, windowBytes: number): 
   let windowAt = 0
   return async (from, to) => {
     if (from < windowAt || to > windowAt + window.length) {
+      // A leap means that pages are being skipped: the next header is wanted, hardly what follows it.
+      const isLeap = window.length > 0 && from > windowAt + window.length
       window = new Uint8Array(0)
       windowAt = from
-      window = await source.read(from, Math.max(to, Math.min(end, from + windowBytes)))
+      window = await source.read(from, Math.max(to, Math.min(end, from + (isLeap ? firstHeaderBytes : windowBytes))))
     }
     return window.subarray(from - windowAt, to - windowAt)
   }
