@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules, createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
+import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 
 import { build as bundle, type Plugin } from 'esbuild'
@@ -37,7 +39,8 @@ export async function buildWhenStale(log: (line: string) => void = () => undefin
   const built = await stat(bundles.deno).catch(() => undefined)
   if (built && (await newestChange()) <= built.mtimeMs) return
   log('Building the console and the Worker …')
-  await buildAll()
+  // In a process of its own: vite declares the process that it builds in to be production.
+  await promisify(execFile)(process.execPath, [import.meta.filename])
 }
 
 async function newestChange(): Promise<number> {

@@ -26,10 +26,7 @@ import { SigningKeys } from './qstash/signing-keys.ts'
 import { testRoutes } from './qstash/test-routes.ts'
 import { UrlGroups } from './qstash/url-groups.ts'
 
-export type { Finish } from './qstash/broker.ts'
-export type { Control, IdleOptions } from './qstash/control.ts'
-export type { Delivery } from './qstash/deliveries.ts'
-export type { Fault, FaultOptions } from './qstash/faults.ts'
+export type { Fault } from './qstash/faults.ts'
 
 export type QstashOptions = {
   /** Where the state is kept; without it, it ends with the server. */
@@ -47,7 +44,7 @@ export type QstashOptions = {
   seed?: number
 }
 
-export type QstashStats = Stats & { inFlight: number; waiting: number; pending: number; dlq: number }
+type QstashStats = Stats & { inFlight: number; waiting: number; pending: number; dlq: number }
 
 export type Qstash = {
   url: string
@@ -150,7 +147,9 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
   )
   const port = await listen(http, options.port ?? 0)
 
+  let isEnded = false
   async function end(): Promise<void> {
+    isEnded = true
     broker.stop()
     clock.stop()
     sender.stop()
@@ -164,11 +163,13 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
     control,
     stats,
     async stop() {
+      if (isEnded) return
       await Promise.race([broker.quiesce(), sleep(farewellMs, undefined, { ref: false })])
       journal.close()
       await end()
     },
     async kill() {
+      if (isEnded) return
       journal.kill()
       await end()
     },

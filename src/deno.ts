@@ -14,10 +14,12 @@ declare const Deno: {
 }
 
 /** Deno compiles at run time, which the types of workerd rightly do not know. */
-const { compile } = (globalThis as unknown as { WebAssembly: { compile(bytes: BufferSource): Promise<WebAssembly.Module> } }).WebAssembly
+const webAssembly = (
+  globalThis as unknown as { WebAssembly: { compile(bytes: BufferSource): Promise<WebAssembly.Module> } }
+).WebAssembly
 
 const variables = Deno.env.toObject()
-const grammar = await compile(await Deno.readFile(new URL('./libpg-query.wasm', import.meta.url)))
+const grammar = await webAssembly.compile(await Deno.readFile(new URL('./libpg-query.wasm', import.meta.url)))
 const app = createApp(buildServices(readEnv(variables), grammar), files)
 
 Deno.serve(

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { ApiFailure } from './failure.ts'
+import { ApiFailure, badRequest } from './failure.ts'
 import type { Faults } from './faults.ts'
 import type { Journal } from './journal.ts'
 
@@ -16,7 +16,7 @@ export type Call = {
 }
 /** `hangUp` closes the connection without an answer. */
 export type Reply = { status: number; body?: unknown; headers?: Record<string, string>; hangUp?: true }
-export type Route = (call: Call) => Reply | Promise<Reply>
+type Route = (call: Call) => Reply | Promise<Reply>
 
 type Options = { token: string; faults: Faults; journal: Journal; maxBodyBytes: number; route: Route }
 
@@ -49,7 +49,8 @@ async function answer(options: Options, call: Call, size: number, response: Serv
     const faulty = call.path.startsWith('/v2/') ? await strike(options.faults, call.url) : undefined
     const routed = faulty ?? options.route(call)
     reply = routed instanceof Promise ? await routed : routed
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof URIError ? badRequest('the path is not encoded properly') : thrown
     const isExpected = error instanceof ApiFailure
     if (!isExpected) console.error('QStash:', error)
     const message = isExpected ? error.message : 'internal error'

@@ -91,7 +91,10 @@ export class Broker {
     this.#log.add('CANCEL_REQUESTED', pending.message, now)
     this.#log.add('CANCELED', pending.message, now)
     pending.isCancelled = true
-    if (pending.isDue && pending.stage !== 'active') this.#gateOf(pending)?.forget()
+    if (pending.isDue && pending.stage !== 'active') {
+      this.#gateOf(pending)?.forget()
+      if (pending.stage === 'global' && pending.message.flow) this.flows.get(pending.message.flow.key).leave()
+    }
     this.stats.cancelled++
     this.#finish(pending, 'CANCELED')
     return true

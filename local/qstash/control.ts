@@ -91,8 +91,8 @@ export class Control {
   #wakeIdlers(): void {
     if (this.#idlers.length === 0) return
     const { attempts, broker, clock } = this.#parts
-    const waiting = broker.waitingCount() - broker.pausedCount()
-    if (broker.global.active + attempts.duplicates + waiting > 0) return
+    if (broker.global.active + attempts.duplicates > 0) return
+    if (broker.waitingCount() > broker.pausedCount()) return
     const dueInMs = clock.nextDeliveryAt() - clock.now()
     this.#idlers = this.#idlers.filter(({ withinMs, wake }) => {
       if (dueInMs <= withinMs) return true

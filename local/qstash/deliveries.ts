@@ -16,7 +16,7 @@ export type Delivery = {
   body: Buffer
 }
 
-const limit = 20_000
+const limit = 10_000
 
 /** The newest attempts, for tests to look at. */
 export class Deliveries {

@@ -35,7 +35,7 @@ export type FaultOptions = {
 
 export type ArmedFault = { id: number; fault: Fault; options: FaultOptions; seen: number; struck: number }
 
-export const faultKinds = {
+const faultKinds = {
   api: ['limit', 'slowApi'],
   publish: ['losePublish', 'loseReply', 'reorder', 'delay'],
   attempt: ['dropAttempt', 'duplicate', 'dropAck', 'tamper', 'rotateKeys', 'answer'],

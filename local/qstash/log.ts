@@ -9,7 +9,7 @@ export type LogEntry = {
   answer?: Answer | undefined
 }
 
-const entryLimit = 20_000
+const entryLimit = 10_000
 const byteLimit = 64 * 1024 * 1024
 
 /** The newest entries; old ones make room, as they do at QStash after some days. */

@@ -39,8 +39,7 @@ export function queues(broker: Broker, call: Call, [name, verb]: Path): Reply | 
   if (call.method === 'GET') return ok(broker.queues.view(name))
   if (call.method !== 'DELETE') return undefined
   broker.queues.view(name)
-  for (const { message } of broker.pending.values())
-    if (message.queueName === name) broker.cancel(message.id)
+  for (const { message } of broker.pending.values()) if (message.queueName === name) broker.cancel(message.id)
   broker.queues.remove(name)
   return done
 }

@@ -8,18 +8,18 @@ export type Headers = Map<string, string[]>
 
 const methods = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])
 const weekMs = 7 * 86_400_000
-/** Never part of what `Upstash-Header-Forward: true` sends on. */
-const ownHeaders = new Set([
+/** They belong to one connection and are never sent on. */
+const connectionHeaders = new Set([
   'host',
   'connection',
   'content-length',
-  'content-type',
   'transfer-encoding',
   'keep-alive',
   'upgrade',
-  'authorization',
   'expect',
 ])
+/** Not part of what `Upstash-Header-Forward: true` sends on either. */
+const ownHeaders = new Set([...connectionHeaders, 'content-type', 'authorization'])
 
 export function readSpec(headers: Headers): Spec {
   const spec: Spec = { method: 'POST', headers: {}, maxRetries: 3, isContentDeduplicated: false, labels: [] }
@@ -29,9 +29,10 @@ export function readSpec(headers: Headers): Spec {
     if (name === 'content-type') spec.headers['Content-Type'] = [value]
     else if (!name.startsWith('upstash-')) {
       if (forwardsAll && !ownHeaders.has(name)) spec.headers[canonicalCase(name)] = values
-    } else if (name.startsWith('upstash-forward-'))
-      spec.headers[canonicalCase(name.slice('upstash-forward-'.length))] = values
-    else apply(spec, name, value)
+    } else if (name.startsWith('upstash-forward-')) {
+      const forwarded = name.slice('upstash-forward-'.length)
+      if (!connectionHeaders.has(forwarded)) spec.headers[canonicalCase(forwarded)] = values
+    } else apply(spec, name, value)
   }
   const callback = one(headers, 'upstash-callback')
   if (callback) spec.callback = readCallback(headers, callback, 'upstash-callback-')

@@ -20,7 +20,15 @@ export class Sender {
   readonly #open = new Set<http.ClientRequest>()
 
   send(outgoing: Outgoing): Promise<Answer> {
-    return new Promise((answer) => this.#attempt(outgoing, answer))
+    return new Promise((answer) => {
+      try {
+        this.#attempt(outgoing, answer)
+      } catch (error) {
+        answer(
+          failed(`the request cannot be sent: ${error instanceof Error ? error.message : 'unknown reason'}`),
+        )
+      }
+    })
   }
 
   /** Cuts everything in flight. */

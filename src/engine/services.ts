@@ -12,11 +12,11 @@ export type EngineServices = {
   secrets: SecretBox
   parser: SqlParser
   /** Sends jobs that are in the outbox already; never throws, for what fails is sent again by the tick. */
-  send(tenantId: TenantId, messages: readonly Message[]): Promise<void>
+  send: (tenantId: TenantId, messages: readonly Message[]) => Promise<void>
   /** Tells those who watch the run that it moved; may be lost. */
-  live(tenantId: TenantId, runId: RunId, last?: boolean): void
+  live: (tenantId: TenantId, runId: RunId, last?: boolean) => void
   allowPrivateHosts: boolean
-  now(): Date
-  random(): number
-  log(entry: Record<string, unknown>): void
+  now: () => Date
+  random: () => number
+  log: (entry: Record<string, unknown>) => void
 }

@@ -16,7 +16,7 @@ export type Work = {
   budget: Budget
   signal: AbortSignal
   /** Told to those who watch. */
-  progress(): void
+  progress: () => void
 }
 
 /** The same, with the step's definition by its kind. */

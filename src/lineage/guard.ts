@@ -126,7 +126,8 @@ function visitTable(node: Node, scope: ReadonlySet<string>, found: Found): void 
 const namesOf = (list: unknown): string[] =>
   (Array.isArray(list) ? list : []).map((item: Node) => {
     const inner = item['String']
-    return isNode(inner) ? String(inner['sval'] ?? '') : '*'
+    if (!isNode(inner)) return '*'
+    return typeof inner['sval'] === 'string' ? inner['sval'] : ''
   })
 
 function checkQualified(names: readonly string[], what: string, offset: number): void {

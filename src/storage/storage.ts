@@ -28,7 +28,7 @@ export type Storage = {
     key: StorageKey,
     options: { expiresInS: number; contentType?: string; bytes?: number },
   ): Promise<SignedRequest>
-  signedDownload(key: StorageKey, options: { expiresInS: number; fileName?: string }): Promise<SignedRequest>
+  signedDownload(key: StorageKey, options: { expiresInS: number }): Promise<SignedRequest>
 }
 
 export type StorageConfig = {
@@ -183,12 +183,8 @@ export function connectStorage(config: StorageConfig): Storage {
       return { url: signed.url, method: 'PUT', headers }
     },
 
-    async signedDownload(key, { expiresInS, fileName }) {
+    async signedDownload(key, { expiresInS }) {
       const url = urlOf(key, { 'X-Amz-Expires': String(expiresInS) })
-      if (fileName !== undefined) {
-        const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(fileName)}`
-        url.searchParams.set('response-content-disposition', disposition)
-      }
       const signed = await client.sign(url, { method: 'GET', aws: { signQuery: true } })
       return { url: signed.url, method: 'GET', headers: {} }
     },

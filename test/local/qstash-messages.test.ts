@@ -85,7 +85,7 @@ describe('a message', () => {
     await publish('https://a.example/2', 'blue', 'k1')
     await publish('https://b.example/1', 'red', 'k2')
     await publish('https://c.example/1', 'red', 'k3')
-    const { cancel } = { cancel: client.messages.cancel.bind(client.messages) }
+    const cancel: typeof client.messages.cancel = (request) => client.messages.cancel(request)
     expect(await cancel({ filter: { host: 'a.example', label: 'red' } })).toEqual({ cancelled: 1 })
     expect(await cancel({ filter: { flowControlKey: ['k2', 'k3'], path: '/2' } })).toEqual({ cancelled: 0 })
     expect(await cancel({ filter: { url: ['https://b.example/1', 'https://x.example/'] } })).toEqual({
@@ -101,14 +101,24 @@ describe('the log', () => {
   it('tells the newest first what happened to each message', async () => {
     const { api, client, destination, qstash } = await qstashWorld()
     qstash.control.setBackoff(1)
-    destination.answer = ({ headers }) => (headers['upstash-retried'] === '0' ? { status: 500, body: 'oh' } : {})
+    destination.answer = ({ headers }) =>
+      headers['upstash-retried'] === '0' ? { status: 500, body: 'oh' } : {}
     const { messageId } = await client.publish({ url: `${destination.url}/a`, body: 'x', label: 'l' })
     await qstash.control.finished(messageId)
     const { logs } = await client.logs({ filter: { label: 'l' } })
-    expect(logs.map(({ state }) => state)).toEqual(['DELIVERED', 'ACTIVE', 'RETRY', 'ERROR', 'ACTIVE', 'CREATED'])
+    expect(logs.map(({ state }) => state)).toEqual([
+      'DELIVERED',
+      'ACTIVE',
+      'RETRY',
+      'ERROR',
+      'ACTIVE',
+      'CREATED',
+    ])
     expect(logs[3]).toMatchObject({ error: 'oh', responseStatus: 500, nextDeliveryTime: expect.any(Number) })
     expect(logs[0]).toMatchObject({ messageId, url: `${destination.url}/a`, labels: ['l'] })
-    const other = (await (await api('GET', '/v2/logs?state=ERROR,RETRY')).json()) as { logs: { state: string }[] }
+    const other = (await (await api('GET', '/v2/logs?state=ERROR,RETRY')).json()) as {
+      logs: { state: string }[]
+    }
     expect(other.logs.map(({ state }) => state)).toEqual(['RETRY', 'ERROR'])
   })
 

@@ -50,7 +50,10 @@ describe('publish', () => {
       { messageId: string },
       { messageId: string; url: string }[],
     ]
-    expect(destination.at('/a')[0]?.headers).toMatchObject({ 'upstash-message-id': first.messageId, 'x-n': '1' })
+    expect(destination.at('/a')[0]?.headers).toMatchObject({
+      'upstash-message-id': first.messageId,
+      'x-n': '1',
+    })
     expect(destination.at('/b')[0]?.headers).toMatchObject({
       'upstash-message-id': second.messageId,
       'upstash-queue-name': 'line',
@@ -88,7 +91,11 @@ describe('publish', () => {
     const { client, destination, qstash } = await qstashWorld()
     const now = qstash.control.now()
     await client.publish({ url: `${destination.url}/delayed`, delay: '1m30s' as '90s' })
-    await client.publish({ url: `${destination.url}/later`, notBefore: Math.floor(now / 1_000) + 120, delay: 1 })
+    await client.publish({
+      url: `${destination.url}/later`,
+      notBefore: Math.floor(now / 1_000) + 120,
+      delay: 1,
+    })
     await qstash.control.idle()
     expect(destination.received).toHaveLength(0)
     qstash.control.advance(89_000)
@@ -138,7 +145,12 @@ describe('publish', () => {
     ['a wrong expression', '/v2/publish/http://127.0.0.1:1/', { 'Upstash-Retry-Delay': 'boom(' }, 400],
     ['a wrong method', '/v2/publish/http://127.0.0.1:1/', { 'Upstash-Method': 'FETCH' }, 400],
     ['a wrong callback', '/v2/publish/http://127.0.0.1:1/', { 'Upstash-Callback': 'nowhere' }, 400],
-    ['a flow key without limits', '/v2/publish/http://127.0.0.1:1/', { 'Upstash-Flow-Control-Key': 'k' }, 400],
+    [
+      'a flow key without limits',
+      '/v2/publish/http://127.0.0.1:1/',
+      { 'Upstash-Flow-Control-Key': 'k' },
+      400,
+    ],
     ['a wrong queue name', '/v2/enqueue/a%20b/http://127.0.0.1:1/', {}, 400],
     ['an unknown path', '/v2/nothing', {}, 404],
     ['a wrong token', '/v2/publish/http://127.0.0.1:1/', { Authorization: 'Bearer no' }, 401],
@@ -163,7 +175,10 @@ describe('url groups', () => {
     const { client } = await qstashWorld()
     const endpoints = [{ name: 'a', url: 'https://a.example/' }, { url: 'https://b.example/' }]
     await client.urlGroups.addEndpoints({ name: 'both', endpoints })
-    await client.urlGroups.addEndpoints({ name: 'both', endpoints: [{ name: 'a', url: 'https://a2.example/' }] })
+    await client.urlGroups.addEndpoints({
+      name: 'both',
+      endpoints: [{ name: 'a', url: 'https://a2.example/' }],
+    })
     expect((await client.urlGroups.get('both')).endpoints.map(({ url }) => url)).toEqual([
       'https://a2.example/',
       'https://b.example/',

@@ -27,7 +27,11 @@ describe('after a restart', () => {
     const { client, destination, qstash } = await qstashWorld({ dir })
     await client.flowControl.pause('held')
     await client.batch(
-      Array.from({ length: 30 }, (_, n) => ({ url: `${destination.url}/delayed/${n}`, body: `${n}`, delay: 60 })),
+      Array.from({ length: 30 }, (_, n) => ({
+        url: `${destination.url}/delayed/${n}`,
+        body: `${n}`,
+        delay: 60,
+      })),
     )
     await client.batch(
       Array.from({ length: 30 }, (_, n) => ({
@@ -104,7 +108,12 @@ describe('after a restart', () => {
     await client.schedules.delete('gone')
     await client.schedules.pause({ schedule: 'kept' })
     destination.answer = () => ({ status: 500, body: 'why' })
-    const first = await client.publish({ url: destination.url, body: 'dead', retries: 0, deduplicationId: 'one' })
+    const first = await client.publish({
+      url: destination.url,
+      body: 'dead',
+      retries: 0,
+      deduplicationId: 'one',
+    })
     await client.flowControl.pin('k', { parallelism: 4 })
     const rotated = qstash.control.rotateKeys()
     await qstash.control.idle()
@@ -112,7 +121,9 @@ describe('after a restart', () => {
 
     const again = clientOf(await startAgain(dir))
     expect(await again.queue({ queueName: 'line' }).get()).toMatchObject({ parallelism: 7, paused: true })
-    expect(await again.urlGroups.get('both')).toMatchObject({ endpoints: [{ name: 'a', url: destination.url }] })
+    expect(await again.urlGroups.get('both')).toMatchObject({
+      endpoints: [{ name: 'a', url: destination.url }],
+    })
     expect(await again.schedules.list()).toMatchObject([{ scheduleId: 'kept', body: 'b', isPaused: true }])
     expect((await again.dlq.listMessages()).messages).toMatchObject([
       { messageId: first.messageId, body: 'dead', responseStatus: 500, responseBody: 'why' },

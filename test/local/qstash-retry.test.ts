@@ -80,6 +80,26 @@ describe('retries', () => {
     expect(qstash.control.deliveries()[0]).toMatchObject({ error: 'no answer within 20 ms' })
   })
 
+  it('follow a request that cannot be made, and end like others', async () => {
+    const { api, destination, qstash } = await qstashWorld()
+    qstash.control.setBackoff(1)
+    const item = { destination: destination.url, headers: { 'Upstash-Forward-X': 'a\u0000b' }, body: 'x' }
+    expect((await api('POST', '/v2/batch', { body: JSON.stringify([item]) })).status).toBe(200)
+    await qstash.control.idle()
+    expect(qstash.stats()).toMatchObject({ failed: 1, dlq: 1, pending: 0, inFlight: 0 })
+    expect(destination.received).toHaveLength(0)
+  })
+
+  it('do not come from a connection that the destination closed while nobody used it', async () => {
+    const { client, destination, qstash } = await qstashWorld()
+    for (let round = 0; round < 3; round++) {
+      await client.batch(Array.from({ length: 10 }, () => ({ url: destination.url })))
+      await qstash.control.idle()
+      destination.hangUp()
+    }
+    expect(qstash.stats()).toMatchObject({ attempts: 30, delivered: 30, retried: 0 })
+  })
+
   it('follow an attempt that finds nobody', async () => {
     const { client, qstash } = await qstashWorld()
     const { messageId } = await client.publish({ url: 'http://127.0.0.1:1/', retries: 1, retryDelay: '1' })
@@ -141,9 +161,11 @@ describe('the dead letter queue', () => {
     expect(await client.dlq.delete(String(ids[0]))).toEqual({ deleted: 1 })
     await expect(client.dlq.delete(String(ids[0]))).rejects.toMatchObject({ status: 404 })
     expect(await client.dlq.delete(ids.slice(1, 3))).toEqual({ deleted: 2 })
-    expect(await client.dlq.delete({ filter: { url: `${destination.url}/a`, responseStatus: 404 } })).toEqual({
-      deleted: 0,
-    })
+    expect(await client.dlq.delete({ filter: { url: `${destination.url}/a`, responseStatus: 404 } })).toEqual(
+      {
+        deleted: 0,
+      },
+    )
     const some = await client.dlq.delete({ all: true, count: 3 })
     expect(some.deleted).toBe(3)
     expect(await client.dlq.delete({ all: true, cursor: String(some.cursor) })).toEqual({ deleted: 1 })

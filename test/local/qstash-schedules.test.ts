@@ -25,7 +25,9 @@ describe('a schedule', () => {
     expect(received).toMatchObject({ method: 'POST', body: 'tick' })
     expect(received?.headers).toMatchObject({ 'upstash-schedule-id': scheduleId, 'x-n': '1' })
     await receiver.verify({ signature: String(received?.headers['upstash-signature']), body: 'tick', url })
-    const times = (await client.logs({ filter: { scheduleId, state: 'CREATED' } })).logs.map(({ time }) => time)
+    const times = (await client.logs({ filter: { scheduleId, state: 'CREATED' } })).logs.map(
+      ({ time }) => time,
+    )
     for (const time of times) expect(time % (5 * minute)).toBe(0)
     expect(await client.schedules.get(scheduleId)).toMatchObject({
       scheduleId,

@@ -6,15 +6,21 @@ import { onTestFinished } from 'vitest'
 
 import { startQstash, type Qstash, type QstashOptions } from '#local/qstash.ts'
 
-export type Received = { path: string; method: string; headers: IncomingHttpHeaders; body: string; at: number }
-export type Answer = { status?: number; headers?: Record<string, string>; body?: string }
+type Received = {
+  path: string
+  method: string
+  headers: IncomingHttpHeaders
+  body: string
+  at: number
+}
+type Answer = { status?: number; headers?: Record<string, string>; body?: string }
 type Answering = (received: Received) => Answer | Promise<Answer> | undefined
 
 export const keys = { currentSigningKey: 'sig_current_for_tests', nextSigningKey: 'sig_next_for_tests' }
 export const token = 'token-for-tests'
 
 /** A destination that notes what it gets; `answer` decides what it says, 200 when nothing. */
-export class Destination {
+class Destination {
   readonly received: Received[] = []
   url = ''
   inFlight = 0
@@ -35,13 +41,22 @@ export class Destination {
     return this.received.filter((each) => each.path.startsWith(path))
   }
 
+  /** Closes every connection. */
+  hangUp: () => void = () => {}
+
   async start(): Promise<void> {
     const server = createServer((request, response) => {
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
       request.on('end', () => {
         const { url: path = '', method = '', headers } = request
-        const received = { path, method, headers, body: Buffer.concat(chunks).toString(), at: performance.now() }
+        const received = {
+          path,
+          method,
+          headers,
+          body: Buffer.concat(chunks).toString(),
+          at: performance.now(),
+        }
         void this.#take(received).then(({ status = 200, headers: sent = {}, body = '' }) =>
           response.writeHead(status, sent).end(body),
         )
@@ -49,6 +64,7 @@ export class Destination {
     })
     await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    this.hangUp = () => server.closeAllConnections()
     onTestFinished(() => {
       server.close()
       server.closeAllConnections()
@@ -72,7 +88,11 @@ export type QstashWorld = {
   receiver: Receiver
   destination: Destination
   /** Asks the API without the client. */
-  api(method: string, path: string, init?: { headers?: Record<string, string>; body?: string }): Promise<Response>
+  api(
+    method: string,
+    path: string,
+    init?: { headers?: Record<string, string>; body?: string },
+  ): Promise<Response>
 }
 
 /** A QStash and a destination of the test's own, ended with the test. */

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { inject } from 'vitest'
 import type { Services } from '#src/actions/context.ts'
 import { createApp } from '#src/app.ts'
@@ -7,6 +5,7 @@ import type { TenantId, UserId } from '#src/domain/id.ts'
 import { permissions } from '#src/domain/role.ts'
 import { readEnv } from '#src/env.ts'
 import { buildServices } from '#src/services.ts'
+import { grammar } from './grammar.ts'
 import { serve } from './server.ts'
 
 export type Tenant = {
@@ -31,11 +30,6 @@ export type World = {
   /** A fresh tenant with its owner and an API key. */
   tenant(): Promise<Tenant>
   close(): Promise<void>
-}
-
-const grammar = async () => {
-  const path = createRequire(import.meta.url).resolve('libpg-query/wasm/libpg-query.wasm')
-  return WebAssembly.compile(await readFile(path))
 }
 
 export const password = 'correct horse battery staple'
@@ -65,7 +59,12 @@ export async function world(change: (services: Services) => Services = (services
     const body = plain ? init.body : JSON.stringify(init.body)
     const headers: Record<string, string> = { Authorization: `Bearer ${credential}`, ...init.headers }
     if (!plain) headers['Content-Type'] ??= 'application/json'
-    const request = new Request(new URL(path, server.url), { ...init, headers, ...(body === undefined ? {} : { body: body as BodyInit }) })
+    const { body: _body, ...rest } = init
+    const request = new Request(new URL(path, server.url), {
+      ...rest,
+      headers,
+      ...(body === undefined ? {} : { body: body as BodyInit }),
+    })
     return Promise.resolve(made.fetch(request, platform))
   }
 

@@ -25,7 +25,11 @@ export async function checkFiles(storage: Storage, { tenantId, prefix }: Folder)
 }
 
 /** Every file with its columns; one that cannot be read has none. */
-export async function discoverFiles(storage: Storage, { tenantId, prefix }: Folder, signal: AbortSignal): Promise<Stream[]> {
+export async function discoverFiles(
+  storage: Storage,
+  { tenantId, prefix }: Folder,
+  signal: AbortSignal,
+): Promise<Stream[]> {
   const { objects } = await storage.list(tenantId, prefix)
   const streams: Stream[] = []
   for (const { key, bytes } of objects.slice(0, mostDescribed)) {

@@ -45,7 +45,7 @@ export function compileTransform(
     isTable: true,
   }
   for (const operator of operators) state = apply(state, operator, bind)
-  const columns = state.columns.map(({ expression: _, ...column }) => column)
+  const columns = state.columns.map(({ name, type, nullable }) => ({ name, type, nullable }))
   if (columns.length === 0) throw new StepFailure('no_columns', 'The transform leaves no column.')
   refuseTwice(columns)
   const last = state

@@ -28,7 +28,10 @@ describe('a bad Parquet file', () => {
   })
 
   it('is told from a good forgery', async () => {
-    expect((await readAll(forge({ rows: 2, pages: [dataPage(2, longs(1n, -2n))] }), { name })).rows).toEqual([[1n], [-2n]])
+    expect((await readAll(forge({ rows: 2, pages: [dataPage(2, longs(1n, -2n))] }), { name })).rows).toEqual([
+      [1n],
+      [-2n],
+    ])
   })
 
   const huge = 2_000_000_000
@@ -42,37 +45,126 @@ describe('a bad Parquet file', () => {
     body,
   })
   it.each<[string, Uint8Array, RegExp]>([
-    ['promises two billion rows', forge({ rows: huge, pages: [dataPage(huge, longs(1n))] }), /claims 2000000000 rows in \d+ bytes/],
-    ['promises more values than rows', forge({ pages: [dataPage(1, longs(1n))], meta: { num_values: BigInt(huge) } }), /claims 2000000000 values for 1 rows/],
-    ['promises more bytes than it has', forge({ pages: [dataPage(1, longs(1n))], meta: { total_compressed_size: BigInt(huge) } }), /claims bytes that the file does not have/],
-    ['points before its beginning', forge({ pages: [dataPage(1, longs(1n))], meta: { data_page_offset: -5n } }), /claims bytes/],
-    ['has a page of two gigabytes in a few bytes', forge({ pages: [dataPage(1, new Uint8Array(zstdCompressSync(longs(1n))), huge)], meta: { codec: 'ZSTD' } }), /a page of 2000 MB is larger/],
-    ['has a page that does not become as long as it says', forge({ pages: [dataPage(1, new Uint8Array(gzipSync(longs(1n))), 4096)], meta: { codec: 'GZIP' } }), /not as long as it should be/],
-    ['has a page with fewer values than it says', forge({ rows: 5, pages: [dataPage(5, longs(1n))] }), /row group 1, column "n": it is damaged/],
-    ['has fewer pages than rows', forge({ rows: 5, pages: [dataPage(1, longs(1n))] }), /it ends before its last row/],
-    ['has a dictionary of two billion values', forge({ pages: [dictionary(huge, longs(1n)), dataPage(1, Uint8Array.of(1, 2, 0), 3, 'RLE_DICTIONARY')] }), /a dictionary claims more values/],
-    ['points outside of its dictionary', forge({ pages: [dictionary(1, longs(1n)), dataPage(1, Uint8Array.of(3, 2, 5), 3, 'RLE_DICTIONARY')] }), /points outside of its dictionary/],
-    ['needs a dictionary that is not there', forge({ pages: [dataPage(1, Uint8Array.of(1, 2, 0), 3, 'RLE_DICTIONARY')] }), /needs a dictionary/],
+    [
+      'promises two billion rows',
+      forge({ rows: huge, pages: [dataPage(huge, longs(1n))] }),
+      /claims 2000000000 rows in \d+ bytes/,
+    ],
+    [
+      'promises more values than rows',
+      forge({ pages: [dataPage(1, longs(1n))], meta: { num_values: BigInt(huge) } }),
+      /claims 2000000000 values for 1 rows/,
+    ],
+    [
+      'promises more bytes than it has',
+      forge({ pages: [dataPage(1, longs(1n))], meta: { total_compressed_size: BigInt(huge) } }),
+      /claims bytes that the file does not have/,
+    ],
+    [
+      'points before its beginning',
+      forge({ pages: [dataPage(1, longs(1n))], meta: { data_page_offset: -5n } }),
+      /claims bytes/,
+    ],
+    [
+      'has a page of two gigabytes in a few bytes',
+      forge({
+        pages: [dataPage(1, new Uint8Array(zstdCompressSync(longs(1n))), huge)],
+        meta: { codec: 'ZSTD' },
+      }),
+      /a page of 2000 MB is larger/,
+    ],
+    [
+      'has a page that does not become as long as it says',
+      forge({ pages: [dataPage(1, new Uint8Array(gzipSync(longs(1n))), 4096)], meta: { codec: 'GZIP' } }),
+      /not as long as it should be/,
+    ],
+    [
+      'has a page with fewer values than it says',
+      forge({ rows: 5, pages: [dataPage(5, longs(1n))] }),
+      /row group 1, column "n": it is damaged/,
+    ],
+    [
+      'has fewer pages than rows',
+      forge({ rows: 5, pages: [dataPage(1, longs(1n))] }),
+      /it ends before its last row/,
+    ],
+    [
+      'has a dictionary of two billion values',
+      forge({
+        pages: [dictionary(huge, longs(1n)), dataPage(1, Uint8Array.of(1, 2, 0), 3, 'RLE_DICTIONARY')],
+      }),
+      /a dictionary claims more values/,
+    ],
+    [
+      'points outside of its dictionary',
+      forge({ pages: [dictionary(1, longs(1n)), dataPage(1, Uint8Array.of(3, 2, 5), 3, 'RLE_DICTIONARY')] }),
+      /points outside of its dictionary/,
+    ],
+    [
+      'needs a dictionary that is not there',
+      forge({ pages: [dataPage(1, Uint8Array.of(1, 2, 0), 3, 'RLE_DICTIONARY')] }),
+      /needs a dictionary/,
+    ],
     [
       'has deltas in a block of two billion',
-      forge({ pages: [dataPage(1, Uint8Array.of(0x80, 0xa8, 0xd6, 0xb9, 7, 0x80, 0xa8, 0xd6, 0xb9, 7, 1, 2), 12, 'DELTA_BINARY_PACKED')] }),
+      forge({
+        pages: [
+          dataPage(
+            1,
+            Uint8Array.of(0x80, 0xa8, 0xd6, 0xb9, 7, 0x80, 0xa8, 0xd6, 0xb9, 7, 1, 2),
+            12,
+            'DELTA_BINARY_PACKED',
+          ),
+        ],
+      }),
       /a block of deltas has an impossible size/,
     ],
-    ['has text that is not UTF-8', forge({ pages: [dataPage(1, Uint8Array.of(2, 0, 0, 0, 0xc3, 0x28))], meta: { type: 'BYTE_ARRAY' } }), /column "n": a value is not UTF-8 text. Leave the column out/],
-    ['has a NUL in a text', forge({ pages: [dataPage(1, Uint8Array.of(1, 0, 0, 0, 0))], meta: { type: 'BYTE_ARRAY' } }), /a value holds a NUL character/],
-    ['has a text longer than its page', forge({ pages: [dataPage(1, Uint8Array.of(0xff, 0xff, 0xff, 0x7f, 0))], meta: { type: 'BYTE_ARRAY' } }), /it is damaged/],
-    ['has a compression that nobody knows', forge({ pages: [dataPage(1, longs(1n))], meta: { codec: 'LZO' } }), /the compression LZO is not supported/],
-    ['has a column of fixed length without a length', forge({ pages: [dataPage(1, longs(1n))], meta: { type: 'FIXED_LEN_BYTE_ARRAY' } }), /it has no length/],
+    [
+      'has text that is not UTF-8',
+      forge({ pages: [dataPage(1, Uint8Array.of(2, 0, 0, 0, 0xc3, 0x28))], meta: { type: 'BYTE_ARRAY' } }),
+      /column "n": a value is not UTF-8 text. Leave the column out/,
+    ],
+    [
+      'has a NUL in a text',
+      forge({ pages: [dataPage(1, Uint8Array.of(1, 0, 0, 0, 0))], meta: { type: 'BYTE_ARRAY' } }),
+      /a value holds a NUL character/,
+    ],
+    [
+      'has a text longer than its page',
+      forge({ pages: [dataPage(1, Uint8Array.of(0xff, 0xff, 0xff, 0x7f, 0))], meta: { type: 'BYTE_ARRAY' } }),
+      /it is damaged/,
+    ],
+    [
+      'has a compression that nobody knows',
+      forge({ pages: [dataPage(1, longs(1n))], meta: { codec: 'LZO' } }),
+      /the compression LZO is not supported/,
+    ],
+    [
+      'has a column of fixed length without a length',
+      forge({ pages: [dataPage(1, longs(1n))], meta: { type: 'FIXED_LEN_BYTE_ARRAY' } }),
+      /it has no length/,
+    ],
     ['is too short', new TextEncoder().encode('PAR1'), /too short/],
     ['is something else', new TextEncoder().encode('id,name\n1,Ann\n'), /does not end like a Parquet file/],
     ['is encrypted', new TextEncoder().encode('PARE12345678PARE'), /is encrypted/],
-    ['has a footer longer than itself', Uint8Array.of(0x50, 0x41, 0x52, 0x31, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 0x50, 0x41, 0x52, 0x31), /its footer claims to be longer than the file/],
-    ['has a list of two billion in its footer', footer(Uint8Array.of(0x15, 2, 0x19, 0xfc, 0x80, 0xa8, 0xd6, 0xb9, 7)), /its footer is damaged/],
+    [
+      'has a footer longer than itself',
+      Uint8Array.of(0x50, 0x41, 0x52, 0x31, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 0x50, 0x41, 0x52, 0x31),
+      /its footer claims to be longer than the file/,
+    ],
+    [
+      'has a list of two billion in its footer',
+      footer(Uint8Array.of(0x15, 2, 0x19, 0xfc, 0x80, 0xa8, 0xd6, 0xb9, 7)),
+      /its footer is damaged/,
+    ],
     ['has a footer nested without end', footer(new Uint8Array(100_000).fill(0x1c)), /its footer is damaged/],
   ])('that %s is refused in clear words, at no cost', async (_what, bytes, words) => {
     const cost = await costOf(async () => {
       const failure = await failureOf(bytes, { name })
-      expect([failure.code, failure.message]).toEqual([expect.stringMatching(/^bad_(parquet|value)$/), expect.stringMatching(words)])
+      expect([failure.code, failure.message]).toEqual([
+        expect.stringMatching(/^bad_(parquet|value)$/),
+        expect.stringMatching(words),
+      ])
       expect(failure.message).toContain('"bad.parquet"')
     })
     expect(cost.bytes).toBeLessThan(16 * 1024 * 1024)
@@ -103,7 +195,8 @@ describe('a bad Parquet file', () => {
         const bytes = whole.slice()
         // Half of them in the footer, where the sizes are.
         const from = round % 2 ? bytes.length - 9000 : 4
-        for (let i = 0; i < 1 + (round % 4); i++) bytes[from + (random() % (bytes.length - 8 - from))] = random() & 0xff
+        for (let i = 0; i < 1 + (round % 4); i++)
+          bytes[from + (random() % (bytes.length - 8 - from))] = random() & 0xff
         const cost = await costOf(async () => {
           try {
             await readAll(bytes, { name })

@@ -62,11 +62,31 @@ describe('CSV', () => {
         'FALSE,9223372036854775807,-.5e3,2,123,1969-12-31,2024-03-01,1970-01-01T00:00:00Z,1,no',
       ].join('\n'),
     )
-    expect(types(read)).toEqual(
-      ['boolean', 'bigint', 'double', 'decimal', 'text', 'date', 'timestamp', 'timestamptz', 'decimal', 'text'],
-    )
+    expect(types(read)).toEqual([
+      'boolean',
+      'bigint',
+      'double',
+      'decimal',
+      'text',
+      'date',
+      'timestamp',
+      'timestamptz',
+      'decimal',
+      'text',
+    ])
     expect(read.rows).toEqual([
-      [true, -5n, 1.5, '12345678.123456789', '007', 19_782, 1_709_209_800_250_000n, 1_709_202_600_000_000n, '99999999999999999999', 'yes'],
+      [
+        true,
+        -5n,
+        1.5,
+        '12345678.123456789',
+        '007',
+        19_782,
+        1_709_209_800_250_000n,
+        1_709_202_600_000_000n,
+        '99999999999999999999',
+        'yes',
+      ],
       [false, 9_223_372_036_854_775_807n, -500, '2', '123', -1, 1_709_251_200_000_000n, 0n, '1', 'no'],
     ])
   })
@@ -81,7 +101,10 @@ describe('CSV', () => {
       { name: 'j', type: 'json', nullable: true },
       { name: 'ok', type: 'boolean', nullable: true },
     ] as const
-    const read = await readAll('n,j,ok,rest\n 7 ,"{""a"":[1]}",yes,x\n', { schema: [...schema], columns: ['ok', 'j', 'n'] })
+    const read = await readAll('n,j,ok,rest\n 7 ,"{""a"":[1]}",yes,x\n', {
+      schema: [...schema],
+      columns: ['ok', 'j', 'n'],
+    })
     expect(read.rows).toEqual([[true, '{"a":[1]}', 7]])
     expect(read.schema.map((spec) => spec.name)).toEqual(['ok', 'j', 'n'])
   })
@@ -102,11 +125,17 @@ describe('CSV', () => {
       'data.csv.gz': gzipSync(text),
       'data.csv.zst': zstdCompressSync(text),
       'data.tsv.zstd': zstdCompressSync(text, level),
-      'frames.csv.zst': Buffer.concat([zstdCompressSync(text.slice(0, half), level), zstdCompressSync(text.slice(half)), zstdCompressSync('')]),
+      'frames.csv.zst': Buffer.concat([
+        zstdCompressSync(text.slice(0, half), level),
+        zstdCompressSync(text.slice(half)),
+        zstdCompressSync(''),
+      ]),
     }
     for (const [name, bytes] of Object.entries(packed)) {
       for (const chunks of [[65_536], [1, 3, 1000], [17]]) {
-        expect((await readAll(memoryStorage(new Uint8Array(bytes), chunks), { name })).rows).toEqual(plain.rows)
+        expect((await readAll(memoryStorage(new Uint8Array(bytes), chunks), { name })).rows).toEqual(
+          plain.rows,
+        )
       }
     }
   })
@@ -115,30 +144,43 @@ describe('CSV', () => {
 /** Text without what no file can hold, biased towards what is awkward in CSV. */
 const awkward = fc.oneof(
   fc.constantFrom('', '"', '""', ',', '\n', '\r\n', '\r', ' ', 'é', '😀', 'a"b', ' x ', ';|\t', '0', 'null'),
-  fc.string({ unit: 'grapheme', maxLength: 12 }).filter((text) => !text.includes('\0') && text.isWellFormed()),
+  fc
+    .string({ unit: 'grapheme', maxLength: 12 })
+    .filter((text) => !text.includes('\0') && text.isWellFormed()),
 )
-const rowsOf = (columns: number) => fc.array(fc.array(fc.option(awkward, { nil: null }), { minLength: columns, maxLength: columns }), { minLength: 1, maxLength: 30 })
+const rowsOf = (columns: number) =>
+  fc.array(fc.array(fc.option(awkward, { nil: null }), { minLength: columns, maxLength: columns }), {
+    minLength: 1,
+    maxLength: 30,
+  })
 const tables = fc.integer({ min: 2, max: 5 }).chain((columns) => rowsOf(columns))
 const quoted = (value: string | null): string => (value === null ? '' : `"${value.replaceAll('"', '""')}"`)
-const maybeBare = (value: string | null): string => (value !== null && /^[a-z0-9é😀]+$/u.test(value) ? value : quoted(value))
+const maybeBare = (value: string | null): string =>
+  value !== null && /^[a-z0-9é😀]+$/u.test(value) ? value : quoted(value)
 
 describe('any table', () => {
   it('comes back from CSV, however its bytes are cut', async () => {
     await fc.assert(
-      fc.asyncProperty(tables, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }), fc.boolean(), async (rows, chunks, crlf) => {
-        const names = (rows[0] ?? []).map((_, i) => `c${i}`)
-        const end = crlf ? '\r\n' : '\n'
-        const text = [names.join(','), ...rows.map((row) => row.map(maybeBare).join(','))].join(end) + end
-        const schema = names.map((name) => ({ name, type: 'text' as const, nullable: true }))
-        const read = await readAll(memoryStorage(text, chunks), { schema, delimiter: ',' })
-        expect(read.rows).toEqual(rows)
-      }),
+      fc.asyncProperty(
+        tables,
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }),
+        fc.boolean(),
+        async (rows, chunks, crlf) => {
+          const names = (rows[0] ?? []).map((_, i) => `c${i}`)
+          const end = crlf ? '\r\n' : '\n'
+          const text = [names.join(','), ...rows.map((row) => row.map(maybeBare).join(','))].join(end) + end
+          const schema = names.map((name) => ({ name, type: 'text' as const, nullable: true }))
+          const read = await readAll(memoryStorage(text, chunks), { schema, delimiter: ',' })
+          expect(read.rows).toEqual(rows)
+        },
+      ),
       { numRuns: 300 },
     )
   })
 
   it('goes on from any state with exactly the rows that were left', async () => {
-    const line = (i: number): string => `${i},"text ${i}${i % 97 === 0 ? '\n"" é' : ''}",${(i / 8).toFixed(3)}\n`
+    const line = (i: number): string =>
+      `${i},"text ${i}${i % 97 === 0 ? '\n"" é' : ''}",${(i / 8).toFixed(3)}\n`
     const text = `id,text,number\n${Array.from({ length: 130_000 }, (_, i) => line(i)).join('')}`
     for (const [name, bytes] of [
       ['data.csv', new TextEncoder().encode(text)],

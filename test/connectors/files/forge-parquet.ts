@@ -11,12 +11,22 @@ export type Forged = {
 }
 
 /** A data page of `values` values that are what the bytes say. */
-export const dataPage = (values: number, body: Uint8Array, size = body.length, encoding: 'PLAIN' | 'RLE_DICTIONARY' | 'DELTA_BINARY_PACKED' = 'PLAIN') => ({
+export const dataPage = (
+  values: number,
+  body: Uint8Array,
+  size = body.length,
+  encoding: 'PLAIN' | 'RLE_DICTIONARY' | 'DELTA_BINARY_PACKED' = 'PLAIN',
+) => ({
   header: {
     type: 'DATA_PAGE',
     uncompressed_page_size: size,
     compressed_page_size: body.length,
-    data_page_header: { num_values: values, encoding, definition_level_encoding: 'RLE', repetition_level_encoding: 'RLE' },
+    data_page_header: {
+      num_values: values,
+      encoding,
+      definition_level_encoding: 'RLE',
+      repetition_level_encoding: 'RLE',
+    },
   } as PageHeader,
   body,
 })
@@ -48,7 +58,9 @@ export function forge({ rows = 1, element = {}, pages = [], meta = {} }: Forged)
       { name: 'n', type: column.type, repetition_type: 'REQUIRED', ...element },
     ],
     num_rows: BigInt(rows),
-    row_groups: [{ columns: [{ file_offset: 4n, meta_data: column }], total_byte_size: size, num_rows: BigInt(rows) }],
+    row_groups: [
+      { columns: [{ file_offset: 4n, meta_data: column }], total_byte_size: size, num_rows: BigInt(rows) },
+    ],
     metadata_length: 0,
   })
   writer.appendBytes(new TextEncoder().encode('PAR1'))

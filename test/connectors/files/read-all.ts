@@ -19,13 +19,18 @@ export function valueAt(column: Column, row: number): unknown {
 /** Reads a whole file into rows, and remembers the state after each batch. */
 export async function readAll(from: Storage | Uint8Array | string, options: Options = {}): Promise<Read> {
   const storage = typeof from === 'string' || from instanceof Uint8Array ? memoryStorage(from) : from
-  const reader = await openFile(storage, key, { name: 'data.csv', ...options, signal: new AbortController().signal })
+  const reader = await openFile(storage, key, {
+    name: 'data.csv',
+    ...options,
+    signal: new AbortController().signal,
+  })
   const rows: unknown[][] = []
   const states: ReadState[] = []
   const rowsBefore: number[] = []
   for await (const { batch, state } of reader.batches) {
     for (const column of batch.columns) {
-      if (column.values.length !== batch.rows) throw new Error(`${column.name} has ${column.values.length} of ${batch.rows} values`)
+      if (column.values.length !== batch.rows)
+        throw new Error(`${column.name} has ${column.values.length} of ${batch.rows} values`)
     }
     for (let row = 0; row < batch.rows; row++) rows.push(batch.columns.map((column) => valueAt(column, row)))
     states.push(JSON.parse(JSON.stringify(state)) as ReadState)
@@ -36,7 +41,10 @@ export async function readAll(from: Storage | Uint8Array | string, options: Opti
 }
 
 /** The failure that reading it must end in. */
-export async function failureOf(from: Storage | Uint8Array | string, options: Options = {}): Promise<StepFailure> {
+export async function failureOf(
+  from: Storage | Uint8Array | string,
+  options: Options = {},
+): Promise<StepFailure> {
   try {
     await readAll(from, options)
   } catch (error) {

@@ -54,7 +54,10 @@ export function windowed(source: FileSource, end: number, windowBytes: number): 
       const isLeap = window.length > 0 && from > windowAt + window.length
       window = new Uint8Array(0)
       windowAt = from
-      window = await source.read(from, Math.max(to, Math.min(end, from + (isLeap ? firstHeaderBytes : windowBytes))))
+      window = await source.read(
+        from,
+        Math.max(to, Math.min(end, from + (isLeap ? firstHeaderBytes : windowBytes))),
+      )
     }
     return window.subarray(from - windowAt, to - windowAt)
   }

@@ -25,7 +25,8 @@ export function readHeader(sample: Sample, file: string, declared?: string): Hea
   return { names, delimiter, bodyAt: first.next }
 }
 
-const hasOnlyCarriageReturns = ({ bytes }: { bytes: Uint8Array }): boolean => bytes.includes(0x0d) && !bytes.includes(0x0a)
+const hasOnlyCarriageReturns = ({ bytes }: { bytes: Uint8Array }): boolean =>
+  bytes.includes(0x0d) && !bytes.includes(0x0a)
 
 function whyNoHeader({ bytes, bodyAt }: Sample): string {
   const lineEnd = bytes.indexOf(0x0a, bodyAt)
