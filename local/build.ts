@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { builtinModules, createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
@@ -23,15 +23,30 @@ export const bundles: Record<Platform, string> = {
 }
 export type Built = { file: string; bytes: number; gzipBytes: number }
 
-/** Builds what is deployed: the console, the Worker and the Deno program, all under `dist/`. */
+/** Builds what is deployed: the console, the Worker and the Deno program, a folder each under `dist/`. */
 export async function buildAll(): Promise<Built[]> {
-  await rm(dist, { recursive: true, force: true })
-  const consoleDir = join(dist, 'web')
-  await buildConsole(consoleDir)
-  return Promise.all([
-    buildProgram({ entry: 'src/worker.ts', platform: 'workerd', outDir: dirname(bundles.workerd), consoleDir }),
-    buildProgram({ entry: 'src/deno.ts', platform: 'deno', outDir: dirname(bundles.deno), consoleDir }),
-  ])
+  // Aside first, so that what runs from dist/ never meets half a build.
+  const aside = join(dist, `.new-${process.pid}`)
+  const consoleDir = join(aside, 'web')
+  try {
+    await buildConsole(consoleDir)
+    const built = await Promise.all([
+      buildProgram({
+        entry: 'src/worker.ts',
+        platform: 'workerd',
+        outDir: join(aside, 'worker'),
+        consoleDir,
+      }),
+      buildProgram({ entry: 'src/deno.ts', platform: 'deno', outDir: join(aside, 'deno'), consoleDir }),
+    ])
+    for (const name of ['web', 'worker', 'deno']) {
+      await rm(join(dist, name), { recursive: true, force: true })
+      await rename(join(aside, name), join(dist, name))
+    }
+    return built.map((one) => ({ ...one, file: join(dist, relative(aside, one.file)) }))
+  } finally {
+    await rm(aside, { recursive: true, force: true })
+  }
 }
 
 /** Builds when a source is newer than what was built from it. */
@@ -48,7 +63,11 @@ async function newestChange(): Promise<number> {
     ['src', 'web'].map((folder) => readdir(join(root, folder), { recursive: true, withFileTypes: true })),
   )
   const files = lists.flat().filter((entry) => entry.isFile())
-  const paths = [...files.map((entry) => join(entry.parentPath, entry.name)), join(root, 'package-lock.json'), join(root, 'local', 'build.ts')]
+  const paths = [
+    ...files.map((entry) => join(entry.parentPath, entry.name)),
+    join(root, 'package-lock.json'),
+    join(root, 'local', 'build.ts'),
+  ]
   const stats = await Promise.all(paths.map((path) => stat(path)))
   return Math.max(...stats.map(({ mtimeMs }) => mtimeMs))
 }
@@ -97,7 +116,9 @@ const nodeModules: Plugin = {
     build.onResolve({ filter: /^(node:)?[a-z_/0-9]+$/ }, ({ path, kind }) => {
       const name = path.replace(/^node:/, '')
       if (!builtins.has(name)) return undefined
-      return kind === 'require-call' ? { path: name, namespace: 'required' } : { path: `node:${name}`, external: true }
+      return kind === 'require-call'
+        ? { path: name, namespace: 'required' }
+        : { path: `node:${name}`, external: true }
     })
     build.onLoad({ filter: /.*/, namespace: 'required' }, ({ path }) => ({
       contents: `import found from 'node:${path}'; module.exports = found`,
@@ -133,7 +154,6 @@ const consoleModule = (dir: string | undefined): Plugin => ({
 
 if (import.meta.main) {
   const built = await buildAll()
-  await writeFile(join(dist, 'sizes.json'), JSON.stringify(built, null, 2))
   for (const { file, bytes, gzipBytes } of built)
     console.log(`${relative(root, file).padEnd(16)} ${kib(bytes)}, ${kib(gzipBytes)} gzipped`)
 }

@@ -28,10 +28,13 @@ export async function consoleFiles(dir: string): Promise<Record<string, ConsoleF
     const path = join(entry.parentPath, entry.name)
     const extension = entry.name.slice(entry.name.lastIndexOf('.'))
     const type = types[extension]
-    if (!type) throw new Error(`${path}: say in local/console-files.ts what type ${extension} files are sent as.`)
+    if (!type)
+      throw new Error(`${path}: say in local/console-files.ts what type ${extension} files are sent as.`)
     const bytes = await readFile(path)
     const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
-    const content = binary.has(extension) ? { base64: bytes.toString('base64') } : { text: bytes.toString('utf8') }
+    const content = binary.has(extension)
+      ? { base64: bytes.toString('base64') }
+      : { text: bytes.toString('utf8') }
     files[path.slice(dir.length).split(sep).join('/')] = { type, etag, ...content }
   }
   if (!files['/index.html']) throw new Error(`${dir} has no index.html: the console was not built.`)

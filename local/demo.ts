@@ -30,7 +30,11 @@ export type DemoResult = {
 }
 
 /** The main job on real data through the public API; says what it does and compares every number in the end. */
-export async function runDemo(stack: Stack, signal: AbortSignal, say: (line: string) => void): Promise<DemoResult> {
+export async function runDemo(
+  stack: Stack,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<DemoResult> {
   const { worker } = stack
   if (!worker) throw new Error('The demo needs the Worker.')
   const memory = await watchMemory(worker.pid)
@@ -74,17 +78,24 @@ async function main(): Promise<void> {
   const options = stackOptions({ ...values, heap: values.heap ?? isolateMegabytes })
   const ownDir = values.once && values.dir === undefined ? join('.weir', `once-${process.pid}`) : undefined
   await buildWhenStale(say)
-  say(title(`Starting the local stack, the Worker in ${options.worker} with ${values.heap ?? isolateMegabytes} MB of heap`))
+  say(
+    title(
+      `Starting the local stack, the Worker in ${options.worker} with ${values.heap ?? isolateMegabytes} MB of heap`,
+    ),
+  )
   let ok = false
   try {
-    await withStack({ ...options, ...(ownDir ? { dir: ownDir } : {}), log: (line) => say(`  ${line}`) }, async (stack, signal) => {
-      const demo = await runDemo(stack, signal, say)
-      ok = demo.ok
-      conclude(demo, say)
-      if (values.once) return
-      say(whereToLook(stack, demo))
-      await untilStopped(signal)
-    })
+    await withStack(
+      { ...options, ...(ownDir ? { dir: ownDir } : {}), log: (line) => say(`  ${line}`) },
+      async (stack, signal) => {
+        const demo = await runDemo(stack, signal, say)
+        ok = demo.ok
+        conclude(demo, say)
+        if (values.once) return
+        say(whereToLook(stack, demo))
+        await untilStopped(signal)
+      },
+    )
   } finally {
     if (!ok) process.exitCode = 1
     if (ownDir && ok) await rm(ownDir, { recursive: true, force: true })
@@ -94,9 +105,12 @@ async function main(): Promise<void> {
 
 function conclude(demo: DemoResult, say: (line: string) => void): void {
   const failed = demo.checks.filter((check) => !check.ok).length
-  if (demo.ok) say(styleText('green', `\nAll ${demo.checks.length} numbers are what the files and the databases hold.`))
+  if (demo.ok)
+    say(styleText('green', `\nAll ${demo.checks.length} numbers are what the files and the databases hold.`))
   else if (failed) say(styleText('red', `\n${failed} of ${demo.checks.length} numbers are wrong.`))
-  say(`The Worker's memory: ${megabytes(demo.peakBytes - demo.idleBytes)} at most above its ${megabytes(demo.idleBytes)} when idle.`)
+  say(
+    `The Worker's memory: ${megabytes(demo.peakBytes - demo.idleBytes)} at most above its ${megabytes(demo.idleBytes)} when idle.`,
+  )
 }
 
 const whereToLook = (stack: Stack, demo: DemoResult): string => `${title('Where to look')}

@@ -7,6 +7,7 @@ export function lastWords(onLine: (line: string) => void, keep = 12) {
       if (lines.length > keep) lines.shift()
       onLine(line)
     },
-    text: () => (lines.length ? ` Its last words:\n${lines.map((line) => `  ${line.slice(0, 400)}`).join('\n')}` : ''),
+    text: () =>
+      lines.length ? ` Its last words:\n${lines.map((line) => `  ${line.slice(0, 400)}`).join('\n')}` : '',
   }
 }

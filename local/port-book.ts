@@ -27,7 +27,8 @@ export async function openPortBook(dir: string, wanted: Ports = {}): Promise<Por
   return {
     async take(name, first) {
       const must = wanted[name]
-      const port = must === undefined ? await preferPort(known[name] ?? first) : await claimPort(must, names[name])
+      const port =
+        must === undefined ? await preferPort(known[name] ?? first) : await claimPort(must, names[name])
       known[name] = port
       await writeFile(path, `${JSON.stringify(known, null, 2)}\n`)
       return port

@@ -28,8 +28,14 @@ export async function preferPort(last: number | undefined): Promise<number> {
 export function portProblem(port: number, what: string, cause: unknown): Error {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   if (code === 'EADDRINUSE')
-    return new Error(`Port ${port} is in use, and ${what} needs it: stop what listens there, or choose another port.`, { cause })
-  if (code === 'EACCES') return new Error(`Port ${port} may not be used by this account (${what}): choose one above 1023.`, { cause })
+    return new Error(
+      `Port ${port} is in use, and ${what} needs it: stop what listens there, or choose another port.`,
+      { cause },
+    )
+  if (code === 'EACCES')
+    return new Error(`Port ${port} may not be used by this account (${what}): choose one above 1023.`, {
+      cause,
+    })
   return cause instanceof Error ? cause : new Error(String(cause))
 }
 

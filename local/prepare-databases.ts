@@ -13,7 +13,10 @@ export type Warehouse = {
 }
 
 /** Makes what is not there yet: Weir's database, and the warehouse with a login that reaches nothing else. */
-export async function prepareDatabases(postgres: Postgres, secrets: Secrets): Promise<{ warehouse: Warehouse }> {
+export async function prepareDatabases(
+  postgres: Postgres,
+  secrets: Secrets,
+): Promise<{ warehouse: Warehouse }> {
   const user = 'warehouse'
   const database = 'warehouse'
   const password = secrets.warehousePassword

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Waits until `url` answers at all, whatever the status; gives up when `hasEnded` says why it never will. */
-export async function awaitAnswer(url: string, options: { withinMs: number; hasEnded(): string | undefined }): Promise<void> {
+export async function awaitAnswer(
+  url: string,
+  options: { withinMs: number; hasEnded(): string | undefined },
+): Promise<void> {
   const until = Date.now() + options.withinMs
   for (;;) {
     try {

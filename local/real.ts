@@ -2,7 +2,13 @@
 export type Real = {
   database?: { url: string; ownerUrl: string; claimKey: string }
   redis?: { url: string; token: string }
-  qstash?: { url: string; token: string; currentSigningKey: string; nextSigningKey: string; publicUrl: string }
+  qstash?: {
+    url: string
+    token: string
+    currentSigningKey: string
+    nextSigningKey: string
+    publicUrl: string
+  }
   s3?: { endpoint: string; bucket: string; region: string; accessKeyId: string; secretAccessKey: string }
 }
 
@@ -13,21 +19,47 @@ export function readReal(source: Record<string, string | undefined>): Real {
     if (!source[first]) return undefined
     const absent = others.filter((name) => !source[name])
     missing.push(...absent.map((name) => `  ${name}: is needed because ${first} is set`))
-    return Object.fromEntries([first, ...others].map((name) => [name, source[name] ?? ''])) as Record<N, string>
+    return Object.fromEntries([first, ...others].map((name) => [name, source[name] ?? ''])) as Record<
+      N,
+      string
+    >
   }
   const database = group('DATABASE_URL', ['WEIR_OWNER_URL', 'CLAIM_KEY'])
   const redis = group('UPSTASH_REDIS_REST_URL', ['UPSTASH_REDIS_REST_TOKEN'])
-  const qstash = group('QSTASH_URL', ['QSTASH_TOKEN', 'QSTASH_CURRENT_SIGNING_KEY', 'QSTASH_NEXT_SIGNING_KEY', 'PUBLIC_URL'])
+  const qstash = group('QSTASH_URL', [
+    'QSTASH_TOKEN',
+    'QSTASH_CURRENT_SIGNING_KEY',
+    'QSTASH_NEXT_SIGNING_KEY',
+    'PUBLIC_URL',
+  ])
   const s3 = group('S3_ENDPOINT', ['S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])
-  for (const name of ['DATABASE_URL', 'WEIR_OWNER_URL', 'UPSTASH_REDIS_REST_URL', 'QSTASH_URL', 'S3_ENDPOINT', 'PUBLIC_URL']) {
+  for (const name of [
+    'DATABASE_URL',
+    'WEIR_OWNER_URL',
+    'UPSTASH_REDIS_REST_URL',
+    'QSTASH_URL',
+    'S3_ENDPOINT',
+    'PUBLIC_URL',
+  ]) {
     const value = source[name]
-    const wanted = name === 'DATABASE_URL' || name === 'WEIR_OWNER_URL' ? /^postgres(ql)?:\/\/\S+/ : /^https?:\/\/\S+/
-    if (value && !(wanted.test(value) && URL.canParse(value))) missing.push(`  ${name}: is no ${wanted.source.startsWith('^p') ? 'postgresql' : 'http'} address`)
+    const wanted =
+      name === 'DATABASE_URL' || name === 'WEIR_OWNER_URL' ? /^postgres(ql)?:\/\/\S+/ : /^https?:\/\/\S+/
+    if (value && !(wanted.test(value) && URL.canParse(value)))
+      missing.push(`  ${name}: is no ${wanted.source.startsWith('^p') ? 'postgresql' : 'http'} address`)
   }
-  if (missing.length) throw new Error(`The local stack cannot start; these environment variables are missing or wrong:\n${missing.join('\n')}`)
+  if (missing.length)
+    throw new Error(
+      `The local stack cannot start; these environment variables are missing or wrong:\n${missing.join('\n')}`,
+    )
   return {
     ...(database
-      ? { database: { url: database.DATABASE_URL, ownerUrl: database.WEIR_OWNER_URL, claimKey: database.CLAIM_KEY } }
+      ? {
+          database: {
+            url: database.DATABASE_URL,
+            ownerUrl: database.WEIR_OWNER_URL,
+            claimKey: database.CLAIM_KEY,
+          },
+        }
       : {}),
     ...(redis ? { redis: { url: redis.UPSTASH_REDIS_REST_URL, token: redis.UPSTASH_REDIS_REST_TOKEN } } : {}),
     ...(qstash

@@ -82,15 +82,25 @@ export async function startS3(options: {
 }
 
 function refuse(response: ServerResponse, { code, message }: { code: string; message: string }): void {
-  response.writeHead(403, { 'Content-Type': 'application/xml', 'Access-Control-Allow-Origin': '*', Connection: 'close' })
-  response.end(`<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message></Error>`)
+  response.writeHead(403, {
+    'Content-Type': 'application/xml',
+    'Access-Control-Allow-Origin': '*',
+    Connection: 'close',
+  })
+  response.end(
+    `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${message}</Message></Error>`,
+  )
 }
 
 /** s3rver would look the key up among its own accounts; what arrives there is allowed already. */
 function forgetSignature(request: IncomingMessage): void {
   delete request.headers.authorization
   const url = new URL(request.url ?? '/', 'http://local')
-  const signing = [...url.searchParams.keys()].filter((name) => /^x-amz-(algorithm|credential|date|expires|signedheaders|signature|content-sha256|security-token)$/i.test(name))
+  const signing = [...url.searchParams.keys()].filter((name) =>
+    /^x-amz-(algorithm|credential|date|expires|signedheaders|signature|content-sha256|security-token)$/i.test(
+      name,
+    ),
+  )
   if (!signing.length) return
   for (const name of signing) url.searchParams.delete(name)
   request.url = url.pathname + url.search

@@ -25,7 +25,9 @@ const shape = z.record(z.string(), z.string())
 export async function loadSecrets(dir: string): Promise<Secrets> {
   const path = join(dir, 'secrets.json')
   const known = await readKnown(path)
-  const secrets = Object.fromEntries(Object.entries(make).map(([name, one]) => [name, known[name] ?? one()])) as Secrets
+  const secrets = Object.fromEntries(
+    Object.entries(make).map(([name, one]) => [name, known[name] ?? one()]),
+  ) as Secrets
   if (Object.keys(make).some((name) => known[name] === undefined)) {
     await writeFile(`${path}.new`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 })
     await rename(`${path}.new`, path)

@@ -65,7 +65,10 @@ async function startAll(dir: string, options: ServicesOptions, undo: Undo): Prom
   const { real = {}, log = () => undefined } = options
   const secrets = await loadSecrets(dir)
   const ports = await openPortBook(dir, options.ports)
-  const start = async <T extends { stop(): Promise<unknown> }>(name: string, starting: Promise<T>): Promise<T> => {
+  const start = async <T extends { stop(): Promise<unknown> }>(
+    name: string,
+    starting: Promise<T>,
+  ): Promise<T> => {
     const part = await starting
     undo.add(() => part.stop())
     options.signal?.throwIfAborted()
@@ -74,7 +77,10 @@ async function startAll(dir: string, options: ServicesOptions, undo: Undo): Prom
   }
 
   const postgresPort = await ports.take('postgres')
-  const postgres = await start('PostgreSQL', startPostgres({ dir: join(dir, 'postgres'), port: postgresPort }))
+  const postgres = await start(
+    'PostgreSQL',
+    startPostgres({ dir: join(dir, 'postgres'), port: postgresPort }),
+  )
   const parts: Parts = { postgres }
   if (!real.database) {
     const port = await ports.take('gateway')
@@ -82,7 +88,10 @@ async function startAll(dir: string, options: ServicesOptions, undo: Undo): Prom
   }
   if (!real.redis) {
     const port = await ports.take('redis')
-    parts.redis = await start('Redis', startRedis({ dir: join(dir, 'redis'), port, token: secrets.redisToken }))
+    parts.redis = await start(
+      'Redis',
+      startRedis({ dir: join(dir, 'redis'), port, token: secrets.redisToken }),
+    )
   }
   if (!real.qstash) {
     const starting = startQstash({
@@ -103,7 +112,9 @@ async function startAll(dir: string, options: ServicesOptions, undo: Undo): Prom
 
   const { warehouse } = await prepareDatabases(postgres, secrets)
   const ownerUrl = real.database?.ownerUrl ?? postgres.superuserUrl('weir')
-  const appPassword = real.database ? decodeURIComponent(new URL(real.database.url).password) : secrets.appPassword
+  const appPassword = real.database
+    ? decodeURIComponent(new URL(real.database.url).password)
+    : secrets.appPassword
   const claimKey = real.database?.claimKey ?? secrets.claimKey
   const { applied } = await migrate({ ownerUrl, appPassword, claimKeys: [claimKey] })
   if (!real.database) await letWorkerIn(postgres)
@@ -113,13 +124,22 @@ async function startAll(dir: string, options: ServicesOptions, undo: Undo): Prom
   return { dir, env: envOf(parts, real, secrets), parts, ports, ownerUrl, warehouse, stop: undo.run }
 }
 
-function envOf({ postgres, gateway, redis, qstash, s3 }: Parts, real: Real, secrets: Secrets): Record<string, string> {
+function envOf(
+  { postgres, gateway, redis, qstash, s3 }: Parts,
+  real: Real,
+  secrets: Secrets,
+): Record<string, string> {
   const bucket = real.s3 ?? s3
-  const signing = real.qstash ?? { currentSigningKey: secrets.qstashCurrentKey, nextSigningKey: secrets.qstashNextKey }
+  const signing = real.qstash ?? {
+    currentSigningKey: secrets.qstashCurrentKey,
+    nextSigningKey: secrets.qstashNextKey,
+  }
   return {
     ENVIRONMENT: 'local',
     ALLOW_PRIVATE_HOSTS: 'true',
-    DATABASE_URL: real.database?.url ?? `postgresql://weir_app:${secrets.appPassword}@${postgres.host}:${postgres.port}/weir`,
+    DATABASE_URL:
+      real.database?.url ??
+      `postgresql://weir_app:${secrets.appPassword}@${postgres.host}:${postgres.port}/weir`,
     ...(gateway ? { NEON_GATEWAY: gateway.host } : {}),
     UPSTASH_REDIS_REST_URL: (real.redis ?? redis)?.url ?? '',
     UPSTASH_REDIS_REST_TOKEN: real.redis?.token ?? secrets.redisToken,

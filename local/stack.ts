@@ -2,6 +2,7 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { readEnv } from '#src/env.ts'
 import { startDeno } from './deno.ts'
 import { readReal } from './real.ts'
 import { startServices, type Services, type ServicesOptions } from './services.ts'
@@ -47,6 +48,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const port = await services.ports.take('worker', 8787)
     const url = `http://127.0.0.1:${port}`
     const env = { ...services.env, PUBLIC_URL: (real.qstash?.publicUrl ?? url).replace(/\/$/, '') }
+    // The same refusal as the Worker's own, but before anything leans on it.
+    readEnv(env)
 
     const workerLog = join(services.dir, 'worker.log')
     let worker: StackWorker | undefined
@@ -58,7 +61,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         options.onWorkerLine?.(line)
       }
       const launch = platform === 'deno' ? startDeno : startWorker
-      const settings: WorkerOptions = { env, port, onLine, ...(options.v8Flags ? { v8Flags: options.v8Flags } : {}) }
+      const settings: WorkerOptions = {
+        env,
+        port,
+        onLine,
+        ...(options.v8Flags ? { v8Flags: options.v8Flags } : {}),
+      }
       const host = await holdWorker(() => launch(settings))
       undo.add(host.stop)
       signal?.throwIfAborted()

@@ -48,10 +48,16 @@ export const stackFlags = {
   dir: { type: 'string' },
 } as const
 
-export function stackOptions(values: { deno: boolean; heap?: string; port?: string; dir?: string }): StackOptions {
+export function stackOptions(values: {
+  deno: boolean
+  heap?: string
+  port?: string
+  dir?: string
+}): StackOptions {
   const number = (name: 'heap' | 'port') => {
     const text = values[name]
-    if (text !== undefined && !/^[1-9]\d*$/.test(text)) throw new Error(`--${name} wants a whole number, not "${text}".`)
+    if (text !== undefined && !/^[1-9]\d*$/.test(text))
+      throw new Error(`--${name} wants a whole number, not "${text}".`)
     return text === undefined ? undefined : Number(text)
   }
   const heap = number('heap')
@@ -68,16 +74,19 @@ export function stackOptions(values: { deno: boolean; heap?: string; port?: stri
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: stackFlags })
   await buildWhenStale((line) => console.log(line))
-  await withStack({ ...stackOptions(values), log: (line) => console.log(`  ${line}`) }, async (stack, signal) => {
-    console.log(`
+  await withStack(
+    { ...stackOptions(values), log: (line) => console.log(`  ${line}`) },
+    async (stack, signal) => {
+      console.log(`
 Weir is running.
   console and API   ${stack.url}
   warehouse         ${stack.warehouseUrl}
   state and logs    ${stack.dir}  (delete it to start anew)
 Ctrl-C stops everything.`)
-    await untilStopped(signal)
-    console.log('Stopping.')
-  })
+      await untilStopped(signal)
+      console.log('Stopping.')
+    },
+  )
 }
 
 if (import.meta.main) await main().catch(explain)

@@ -13,7 +13,8 @@ export function undoList(): Undo {
         failures.push(cause)
       }
     }
-    if (failures.length) throw new AggregateError(failures, 'Some parts of the local stack did not stop cleanly.')
+    if (failures.length)
+      throw new AggregateError(failures, 'Some parts of the local stack did not stop cleanly.')
   }
   return { add: (stop) => stops.push(stop), run: () => (running ??= runAll()) }
 }

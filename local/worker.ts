@@ -42,6 +42,8 @@ export type WorkerOptions = {
 /** V8's flags reach workerd through this variable only, read each time Miniflare starts the process. */
 const flagsVariable = 'MINIFLARE_WORKERD_V8_FLAGS'
 
+const signals = ['SIGINT', 'SIGTERM'] as const
+
 /** Runs the built Worker in workerd. Requests go to workerd itself; Miniflare only starts it, and again after a crash. */
 export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
   const script = options.script ?? bundles.workerd
@@ -56,6 +58,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
 
   const processes = watchProcesses(`--socket-addr=entry=${loopback}:${entryPort}`, setFlags)
   setFlags()
+  const keepSignals = holdSignals()
   const miniflare = new Miniflare({
     name: 'weir',
     host: loopback,
@@ -68,13 +71,18 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
     },
     modules: [
       { type: 'ESModule', path: 'worker.js', contents: await readFile(script, 'utf8') },
-      { type: 'CompiledWasm', path: 'libpg-query.wasm', contents: await readFile(join(dirname(script), 'libpg-query.wasm')) },
+      {
+        type: 'CompiledWasm',
+        path: 'libpg-query.wasm',
+        contents: await readFile(join(dirname(script), 'libpg-query.wasm')),
+      },
     ],
     compatibilityDate,
     compatibilityFlags,
     bindings: options.env,
     unsafeDirectSockets: [{ host: loopback, port }],
   })
+  keepSignals()
 
   // Miniflare minds being ended twice.
   let ending: Promise<void> | undefined
@@ -83,7 +91,8 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
     await miniflare.ready
     await awaitAnswer(`http://${loopback}:${port}/v1/health`, {
       withinMs: 30_000,
-      hasEnded: () => (processes.current() ? undefined : `workerd ended while it was starting.${words.text()}`),
+      hasEnded: () =>
+        processes.current() ? undefined : `workerd ended while it was starting.${words.text()}`,
     })
   } catch (cause) {
     await end()
@@ -102,7 +111,8 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
       const victim = processes.current()
       // Disposing in the same turn keeps Miniflare from starting it again.
       victim?.kill('SIGKILL')
-      const died = victim && victim.exitCode === null && victim.signalCode === null ? once(victim, 'exit') : undefined
+      const died =
+        victim && victim.exitCode === null && victim.signalCode === null ? once(victim, 'exit') : undefined
       await end()
       await died
     },
@@ -110,11 +120,22 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
   }
 }
 
+/** Miniflare exits the whole program on a signal, and what else runs in it would be left behind: its listeners go. */
+function holdSignals(): () => void {
+  const before = signals.map((signal) => process.listeners(signal))
+  return () => {
+    for (const [index, signal] of signals.entries())
+      for (const listener of process.listeners(signal))
+        if (!before[index]?.includes(listener)) process.off(signal, listener)
+  }
+}
+
 /** Miniflare does not give its process away; Node tells of every process that it makes, and ours carries our address. */
 function watchProcesses(mark: string, onExit: () => void) {
   const seen: ChildProcess[] = []
   const note = (message: unknown) => {
-    const child = typeof message === 'object' && message !== null && 'process' in message ? message.process : undefined
+    const child =
+      typeof message === 'object' && message !== null && 'process' in message ? message.process : undefined
     if (!(child instanceof ChildProcess)) return
     seen.push(child)
     child.once('exit', () => {
@@ -124,7 +145,9 @@ function watchProcesses(mark: string, onExit: () => void) {
   subscribe('child_process', note)
   return {
     current: () =>
-      seen.findLast((child) => child.spawnargs?.includes(mark) && child.exitCode === null && child.signalCode === null),
+      seen.findLast(
+        (child) => child.spawnargs?.includes(mark) && child.exitCode === null && child.signalCode === null,
+      ),
     stop: () => unsubscribe('child_process', note),
   }
 }

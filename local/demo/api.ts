@@ -28,7 +28,11 @@ export function openApi(url: string, credential?: string): Api {
     postYaml: (path, text) => ask('POST', path, 'application/yaml', text),
     events: (path, after, signal) =>
       fetch(url + path, {
-        headers: { ...authorization, Accept: 'text/event-stream', ...(after === undefined ? {} : { 'Last-Event-ID': after }) },
+        headers: {
+          ...authorization,
+          Accept: 'text/event-stream',
+          ...(after === undefined ? {} : { 'Last-Event-ID': after }),
+        },
         signal,
       }),
   }

@@ -29,7 +29,10 @@ export async function followRun(api: Api, runId: string, look: Look, signal: Abo
         if (apply(steps, event)) for (const step of (await read()).steps) steps.set(step.key, step)
         const changed = [...steps.values()].filter(({ key, state }) => told.get(key) !== state)
         for (const { key, state } of changed) told.set(key, state)
-        look([...steps.values()], changed.map(({ key }) => key))
+        look(
+          [...steps.values()],
+          changed.map(({ key }) => key),
+        )
       }
     } catch (cause) {
       signal.throwIfAborted()
@@ -64,7 +67,11 @@ async function* messages(body: ReadableStream<Uint8Array>): AsyncGenerator<Messa
       const data = field('data')
       if (data === undefined) continue
       const id = field('id')
-      yield { event: field('event') ?? 'message', data: JSON.parse(data), ...(id === undefined ? {} : { id }) }
+      yield {
+        event: field('event') ?? 'message',
+        data: JSON.parse(data),
+        ...(id === undefined ? {} : { id }),
+      }
     }
   }
 }
@@ -79,7 +86,8 @@ function apply(steps: Map<string, StepJson>, { event, data }: Message): boolean 
   const state = event.startsWith('step.') ? event.slice('step.'.length) : undefined
   if (typeof key !== 'string' || state === undefined || steps.get(key)?.finishedAt) return false
   if (ended.has(state)) return true
-  if (state === 'running') merge(steps, key, { state, startedAt: steps.get(key)?.startedAt ?? String(data['at']) })
+  if (state === 'running')
+    merge(steps, key, { state, startedAt: steps.get(key)?.startedAt ?? String(data['at']) })
   else if (state === 'ready' || state === 'waiting') merge(steps, key, { state })
   return false
 }

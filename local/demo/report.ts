@@ -25,7 +25,9 @@ export function timeline(run: RunJson): string {
       count(step.rowsIn),
       count(step.rowsOut),
       count(step.rowsRejected),
-      step.startedAt && step.finishedAt ? ((Date.parse(step.finishedAt) - Date.parse(step.startedAt)) / 1000).toFixed(2) : '',
+      step.startedAt && step.finishedAt
+        ? ((Date.parse(step.finishedAt) - Date.parse(step.startedAt)) / 1000).toFixed(2)
+        : '',
       bar(step),
     ]),
     [2, 3, 4, 5],
@@ -48,7 +50,12 @@ export function qualityTable(results: readonly QualityJson[]): string {
 }
 
 export function checkTable(checks: readonly Check[]): string {
-  const rows = checks.map(({ what, expected, found, ok }) => [ok ? '✓' : '✗', what, found, ok ? '' : `expected ${expected}`])
+  const rows = checks.map(({ what, expected, found, ok }) => [
+    ok ? '✓' : '✗',
+    what,
+    found,
+    ok ? '' : `expected ${expected}`,
+  ])
   return table(['', 'what', 'found', ''], rows, [2])
     .split('\n')
     .map((line) => (line.trimStart().startsWith('✗') ? styleText('red', line) : line))

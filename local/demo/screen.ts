@@ -3,7 +3,13 @@ import { styleText } from 'node:util'
 import type { StepJson } from './api.ts'
 
 const lineEveryMs = 2_000
-const marks: Record<string, string> = { succeeded: '✓', failed: '✗', running: '▸', skipped: '–', cancelled: '–' }
+const marks: Record<string, string> = {
+  succeeded: '✓',
+  failed: '✗',
+  running: '▸',
+  skipped: '–',
+  cancelled: '–',
+}
 
 export type Screen = { show(steps: readonly StepJson[], changed: readonly string[]): void; end(): void }
 

@@ -19,10 +19,20 @@ const truth = {
 }
 
 /** Compares what the API says, what the files hold, and what the two databases hold. */
-export async function verify(stack: Stack, api: Api, run: RunJson, quality: readonly QualityJson[]): Promise<Check[]> {
+export async function verify(
+  stack: Stack,
+  api: Api,
+  run: RunJson,
+  quality: readonly QualityJson[],
+): Promise<Check[]> {
   const checks: Check[] = []
   const check = (what: string, expected: unknown, found: unknown) =>
-    checks.push({ what, expected: String(expected), found: String(found), ok: String(expected) === String(found) })
+    checks.push({
+      what,
+      expected: String(expected),
+      found: String(found),
+      ok: String(expected) === String(found),
+    })
   const step = (key: string) => {
     const found = run.steps.find((one) => one.key === key)
     if (!found) throw new Error(`The run has no step ${key}.`)
@@ -36,14 +46,23 @@ export async function verify(stack: Stack, api: Api, run: RunJson, quality: read
   check('rows read from airports.csv', truth.airports, step('read_airports').rowsOut)
   check('flights rejected', truth.delayedTooMuch + truth.tooNear, step('check_flights').rowsRejected)
   check('flights kept', truth.kept, step('check_flights').rowsOut)
-  check('flights out of range by delay', truth.delayedTooMuch, failed('check_flights', 'delay_minutes', 'between'))
-  check('flights out of range by distance', truth.tooNear, failed('check_flights', 'distance_miles', 'between'))
+  check(
+    'flights out of range by delay',
+    truth.delayedTooMuch,
+    failed('check_flights', 'delay_minutes', 'between'),
+  )
+  check(
+    'flights out of range by distance',
+    truth.tooNear,
+    failed('check_flights', 'distance_miles', 'between'),
+  )
   check('airports rejected', truth.withoutCode, step('check_airports').rowsRejected)
   check('airports joined', truth.origins, step('delays_by_airport').rowsOut)
 
   await withClient(stack.warehouseUrl, async (warehouse) => {
     const one = async (sql: string) => (await warehouse.query<Record<string, string>>(sql)).rows[0] ?? {}
-    const flights = await one(`select count(*) as n, sum(delay_minutes) as delay, sum(distance_miles) as distance,
+    const flights =
+      await one(`select count(*) as n, sum(delay_minutes) as delay, sum(distance_miles) as distance,
       count(*) filter (where delay_minutes not between -60 and 720 or distance_miles < 50) as bad from flights`)
     check('rows of flights in the warehouse', step('load_flights').rowsOut, flights['n'])
     check('and in the file', truth.kept, flights['n'])
@@ -56,7 +75,9 @@ export async function verify(stack: Stack, api: Api, run: RunJson, quality: read
     const again = `select origin, count(*), sum(delay_minutes), round(avg(delay_minutes), 2), count(*) filter (where delay_minutes > 15)
       from flights group by origin`
     const loaded = 'select iata, flights, delay_minutes, mean_delay, late_flights from delays_by_airport'
-    const { n } = await one(`select count(*) as n from ((${again} except ${loaded}) union all (${loaded} except ${again})) as differing`)
+    const { n } = await one(
+      `select count(*) as n from ((${again} except ${loaded}) union all (${loaded} except ${again})) as differing`,
+    )
     check('rows of delays_by_airport that PostgreSQL computes otherwise', 0, n)
   })
 
@@ -72,7 +93,10 @@ export async function verify(stack: Stack, api: Api, run: RunJson, quality: read
   return checks
 }
 
-async function withClient(connectionString: string, use: (client: pg.Client) => Promise<void>): Promise<void> {
+async function withClient(
+  connectionString: string,
+  use: (client: pg.Client) => Promise<void>,
+): Promise<void> {
   const client = new pg.Client({ connectionString })
   await client.connect()
   try {

@@ -8,7 +8,9 @@ import type { Store } from 's3rver'
  */
 export async function mendRange(store: Store, bucket: string, request: IncomingMessage): Promise<void> {
   const suffix = /^bytes=-(\d+)$/.exec(request.headers.range ?? '')?.[1]
-  const key = decodeURIComponent(new URL(request.url ?? '/', 'http://local').pathname).slice(bucket.length + 2)
+  const key = decodeURIComponent(new URL(request.url ?? '/', 'http://local').pathname).slice(
+    bucket.length + 2,
+  )
   if (suffix === undefined || !key) return
   const metadata = await store.getMetadata(bucket, key).catch(() => undefined)
   if (!metadata) return
@@ -23,7 +25,8 @@ export async function listObjects(store: Store, bucket: string, query: URLSearch
   const maxKeys = Math.min(1000, Number(query.get('max-keys') ?? 1000))
   const { objects, commonPrefixes, isTruncated } = await store.listObjects(bucket, {
     prefix,
-    startAfter: token === null ? (query.get('start-after') ?? '') : Buffer.from(token, 'base64url').toString('utf8'),
+    startAfter:
+      token === null ? (query.get('start-after') ?? '') : Buffer.from(token, 'base64url').toString('utf8'),
     delimiter: query.get('delimiter') ?? '',
     maxKeys,
   })
@@ -44,5 +47,11 @@ export async function listObjects(store: Store, bucket: string, query: URLSearch
   ].join('')
 }
 
-const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' }
+const entities: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&apos;',
+}
 const escape = (text: string) => text.replace(/[&<>"']/g, (c) => entities[c] ?? c)

@@ -14,13 +14,20 @@ export function refusal(
   const signed = url.searchParams.has('X-Amz-Signature') ? fromQuery(url) : fromHeader(request)
   if (!signed) return { code: 'AccessDenied', message: 'Access Denied' }
   if (signed.accessKeyId !== keys.accessKeyId)
-    return { code: 'InvalidAccessKeyId', message: 'The AWS Access Key Id you provided does not exist in our records.' }
+    return {
+      code: 'InvalidAccessKeyId',
+      message: 'The AWS Access Key Id you provided does not exist in our records.',
+    }
   const ageMs = now.getTime() - readTime(signed.time)
-  if (Number.isNaN(ageMs) || ageMs < -skewMs) return { code: 'RequestTimeTooSkewed', message: 'The request is dated in the future.' }
+  if (Number.isNaN(ageMs) || ageMs < -skewMs)
+    return { code: 'RequestTimeTooSkewed', message: 'The request is dated in the future.' }
   if (ageMs > signed.validMs)
     return signed.inQuery
       ? { code: 'AccessDenied', message: 'Request has expired' }
-      : { code: 'RequestTimeTooSkewed', message: 'The difference between the request time and the current time is too large.' }
+      : {
+          code: 'RequestTimeTooSkewed',
+          message: 'The difference between the request time and the current time is too large.',
+        }
 
   const canonical = [
     request.method ?? 'GET',
@@ -31,10 +38,18 @@ export function refusal(
     signed.headers.join(';'),
     signed.inQuery ? 'UNSIGNED-PAYLOAD' : headerText(request, 'x-amz-content-sha256'),
   ].join('\n')
-  const text = ['AWS4-HMAC-SHA256', signed.time, signed.scope, createHash('sha256').update(canonical).digest('hex')].join('\n')
+  const text = [
+    'AWS4-HMAC-SHA256',
+    signed.time,
+    signed.scope,
+    createHash('sha256').update(canonical).digest('hex'),
+  ].join('\n')
   const key = signed.scope
     .split('/')
-    .reduce((secret: string | Buffer, part) => createHmac('sha256', secret).update(part).digest(), `AWS4${keys.secretAccessKey}`)
+    .reduce(
+      (secret: string | Buffer, part) => createHmac('sha256', secret).update(part).digest(),
+      `AWS4${keys.secretAccessKey}`,
+    )
   const expected = createHmac('sha256', key).update(text).digest()
   const given = Buffer.from(signed.signature, 'hex')
   if (given.length === expected.length && timingSafeEqual(given, expected)) return undefined
@@ -71,9 +86,10 @@ function fromQuery(url: URL): Signed {
 }
 
 function fromHeader(request: IncomingMessage): Signed | undefined {
-  const found = /^AWS4-HMAC-SHA256 Credential=([^/]+)\/([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]+)$/.exec(
-    request.headers.authorization ?? '',
-  )
+  const found =
+    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]+)$/.exec(
+      request.headers.authorization ?? '',
+    )
   if (!found) return undefined
   const [, accessKeyId = '', scope = '', headers = '', signature = ''] = found
   const time = headerText(request, 'x-amz-date')

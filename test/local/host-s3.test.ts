@@ -46,20 +46,31 @@ describe('object storage', () => {
   })
 
   it('lists by prefix, page by page, and forgets what is deleted', async () => {
-    for (const key of ['list/1', 'list/2', 'list/3', 'other/1']) await client.fetch(at(key), { method: 'PUT', body: key })
-    const list = async (query: string) => (await client.fetch(`${s3.endpoint}/${s3.bucket}?list-type=2&${query}`)).text()
+    for (const key of ['list/1', 'list/2', 'list/3', 'other/1'])
+      await client.fetch(at(key), { method: 'PUT', body: key })
+    const list = async (query: string) =>
+      (await client.fetch(`${s3.endpoint}/${s3.bucket}?list-type=2&${query}`)).text()
     const first = await list('prefix=list%2F&max-keys=2')
     expect(first.match(/<Key>[^<]+<\/Key>/g)).toEqual(['<Key>list/1</Key>', '<Key>list/2</Key>'])
     const token = /<NextContinuationToken>([^<]+)</.exec(first)?.[1] ?? ''
-    expect(await list(`prefix=list%2F&continuation-token=${encodeURIComponent(token)}`)).toContain('<Key>list/3</Key>')
+    expect(await list(`prefix=list%2F&continuation-token=${encodeURIComponent(token)}`)).toContain(
+      '<Key>list/3</Key>',
+    )
 
     expect((await client.fetch(at('list/1'), { method: 'DELETE' })).status).toBe(204)
     expect((await client.fetch(at('list/1'))).status).toBe(404)
   })
 
   it('takes an upload through a signed address, with nothing but the address', async () => {
-    const signed = await client.sign(`${at('upload.csv')}?X-Amz-Expires=60`, { method: 'PUT', aws: { signQuery: true } })
-    const put = await fetch(signed.url, { method: 'PUT', body: 'a,b\n1,2\n', headers: { 'Content-Type': 'text/csv' } })
+    const signed = await client.sign(`${at('upload.csv')}?X-Amz-Expires=60`, {
+      method: 'PUT',
+      aws: { signQuery: true },
+    })
+    const put = await fetch(signed.url, {
+      method: 'PUT',
+      body: 'a,b\n1,2\n',
+      headers: { 'Content-Type': 'text/csv' },
+    })
     expect(put.status).toBe(200)
     const back = await client.fetch(at('upload.csv'))
     expect([await back.text(), back.headers.get('content-type')]).toEqual(['a,b\n1,2\n', 'text/csv'])
@@ -79,7 +90,9 @@ describe('object storage', () => {
       fetch(old.url, { method: 'PUT', body: 'x' }),
       fetch(at('x')),
     ])
-    const codes = await Promise.all(replies.map(async (reply) => /<Code>(\w+)</.exec(await reply.text())?.[1]))
+    const codes = await Promise.all(
+      replies.map(async (reply) => /<Code>(\w+)</.exec(await reply.text())?.[1]),
+    )
     expect(replies.map((reply) => reply.status)).toEqual([403, 403, 403, 403, 403])
     expect(codes).toEqual([
       'SignatureDoesNotMatch',

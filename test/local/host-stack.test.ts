@@ -41,11 +41,11 @@ describe('the local stack', () => {
     await warehouse.end()
     await expect(startStack({ dir, worker: 'none' })).rejects.toThrow(`runs in ${dir}: stop it first`)
     await first.stop()
-    expect(await Promise.all(['QSTASH_URL', 'UPSTASH_REDIS_REST_URL', 'S3_ENDPOINT'].map((name) => answers(first.env[name] ?? '')))).toEqual([
-      false,
-      false,
-      false,
-    ])
+    expect(
+      await Promise.all(
+        ['QSTASH_URL', 'UPSTASH_REDIS_REST_URL', 'S3_ENDPOINT'].map((name) => answers(first.env[name] ?? '')),
+      ),
+    ).toEqual([false, false, false])
 
     const second = await startStack({ dir, worker: 'none' })
     onTestFinished(() => second.stop())
@@ -72,7 +72,9 @@ describe('the local stack', () => {
     const ports = { postgres: await freePort(), s3: taken }
     const failed = startStack({ dir, worker: 'none', ports })
     await expect(failed).rejects.toThrow(`Port ${taken} is in use, and object storage needs it`)
-    const client = new pg.Client({ connectionString: `postgresql://postgres:x@127.0.0.1:${ports.postgres}/postgres` })
+    const client = new pg.Client({
+      connectionString: `postgresql://postgres:x@127.0.0.1:${ports.postgres}/postgres`,
+    })
     await expect(client.connect()).rejects.toThrow('ECONNREFUSED')
     await expect(readFile(join(dir, 'lock'))).rejects.toThrow('ENOENT')
   })
@@ -83,13 +85,20 @@ describe('the local stack', () => {
     const log = (line: string) => {
       if (line === 'Redis is ready') stopping.abort()
     }
-    await expect(startStack({ dir, worker: 'none', ports, log, signal: stopping.signal })).rejects.toThrow('aborted')
-    const client = new pg.Client({ connectionString: `postgresql://postgres:x@127.0.0.1:${ports.postgres}/postgres` })
+    await expect(startStack({ dir, worker: 'none', ports, log, signal: stopping.signal })).rejects.toThrow(
+      'aborted',
+    )
+    const client = new pg.Client({
+      connectionString: `postgresql://postgres:x@127.0.0.1:${ports.postgres}/postgres`,
+    })
     await expect(client.connect()).rejects.toThrow('ECONNREFUSED')
   })
 
   it('leans on a real service where a variable names one', async () => {
-    const variables = { UPSTASH_REDIS_REST_URL: 'https://redis.example', UPSTASH_REDIS_REST_TOKEN: 'a-token-of-the-real-one' }
+    const variables = {
+      UPSTASH_REDIS_REST_URL: 'https://redis.example',
+      UPSTASH_REDIS_REST_TOKEN: 'a-token-of-the-real-one',
+    }
     const stack = await startStack({ dir, worker: 'none', variables })
     onTestFinished(() => stack.stop())
     expect(stack.env).toMatchObject(variables)
@@ -98,6 +107,8 @@ describe('the local stack', () => {
 
   it('starts nothing when a variable is missing', async () => {
     const variables = { S3_ENDPOINT: 'https://s3.example' }
-    await expect(startStack({ dir, variables })).rejects.toThrow('S3_SECRET_ACCESS_KEY: is needed because S3_ENDPOINT is set')
+    await expect(startStack({ dir, variables })).rejects.toThrow(
+      'S3_SECRET_ACCESS_KEY: is needed because S3_ENDPOINT is set',
+    )
   })
 })

@@ -65,7 +65,10 @@ describe('secrets', () => {
     const dir = await folder()
     const path = join(dir, 'secrets.json')
     await writeFile(path, JSON.stringify({ claimKey: 'kept' }), { mode: 0o644 })
-    expect(await loadSecrets(dir)).toMatchObject({ claimKey: 'kept', masterKey: expect.stringMatching(/^.{43}$/) })
+    expect(await loadSecrets(dir)).toMatchObject({
+      claimKey: 'kept',
+      masterKey: expect.stringMatching(/^.{43}$/),
+    })
     expect((await stat(path)).mode & 0o777).toBe(0o600)
     await chmod(path, 0o600)
     await writeFile(path, '{')
@@ -77,15 +80,21 @@ describe('a folder', () => {
   it('belongs to one stack at a time', async () => {
     const dir = await folder()
     const unlock = await lockFolder(dir)
-    await expect(lockFolder(dir)).rejects.toThrow(`Another Weir stack (process ${process.pid}) runs in ${dir}`)
+    await expect(lockFolder(dir)).rejects.toThrow(
+      `Another Weir stack (process ${process.pid}) runs in ${dir}`,
+    )
     await unlock()
-    await (await lockFolder(dir))()
+    await (
+      await lockFolder(dir)
+    )()
   })
 
   it('is free again when the process that had it is gone', async () => {
     const dir = await folder()
     await writeFile(join(dir, 'lock'), '4194303')
-    await (await lockFolder(dir))()
+    await (
+      await lockFolder(dir)
+    )()
   })
 })
 
@@ -96,7 +105,11 @@ describe('real services', () => {
 
   it('need all their variables, and every missing or wrong one is named at once', () => {
     const read = () =>
-      readReal({ DATABASE_URL: 'mysql://x', UPSTASH_REDIS_REST_URL: 'https://redis.example', QSTASH_URL: 'https://q.example' })
+      readReal({
+        DATABASE_URL: 'mysql://x',
+        UPSTASH_REDIS_REST_URL: 'https://redis.example',
+        QSTASH_URL: 'https://q.example',
+      })
     expect(read).toThrow('these environment variables are missing or wrong')
     for (const line of [
       'DATABASE_URL: is no postgresql address',
@@ -109,7 +122,9 @@ describe('real services', () => {
   })
 
   it('replace their stand-ins one by one', () => {
-    expect(readReal({ UPSTASH_REDIS_REST_URL: 'https://redis.example', UPSTASH_REDIS_REST_TOKEN: 't' })).toEqual({
+    expect(
+      readReal({ UPSTASH_REDIS_REST_URL: 'https://redis.example', UPSTASH_REDIS_REST_TOKEN: 't' }),
+    ).toEqual({
       redis: { url: 'https://redis.example', token: 't' },
     })
   })

@@ -17,7 +17,11 @@ const script = { workerd: '', deno: '' }
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'weir-host-'))
   const built = await Promise.all([
-    buildProgram({ entry: 'test/local/fixtures/worker.ts', platform: 'workerd', outDir: join(dir, 'worker') }),
+    buildProgram({
+      entry: 'test/local/fixtures/worker.ts',
+      platform: 'workerd',
+      outDir: join(dir, 'worker'),
+    }),
     buildProgram({ entry: 'test/local/fixtures/deno.ts', platform: 'deno', outDir: join(dir, 'deno') }),
   ])
   script.workerd = built[0].file
@@ -34,14 +38,24 @@ describe.each([
   ['workerd', startWorker],
   ['deno', startDeno],
 ] as const)('a program on %s', (platform, start) => {
-  const open = async (options: { port?: number; v8Flags?: string[]; env?: Record<string, string>; script?: string } = {}) => {
+  const open = async (
+    options: { port?: number; v8Flags?: string[]; env?: Record<string, string>; script?: string } = {},
+  ) => {
     const lines: string[] = []
-    const host = await start({ env: {}, script: script[platform], onLine: (line) => lines.push(line), ...options })
+    const host = await start({
+      env: {},
+      script: script[platform],
+      onLine: (line) => lines.push(line),
+      ...options,
+    })
     onTestFinished(() => host.stop())
     return { host, lines }
   }
   const ask = async (host: WorkerHost, path: string, body?: unknown) => {
-    const reply = await fetch(host.url + path, body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) })
+    const reply = await fetch(
+      host.url + path,
+      body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) },
+    )
     return reply.status === 204 ? undefined : ((await reply.json()) as unknown)
   }
 
@@ -82,7 +96,9 @@ describe.each([
     expect(await ask(host, '/hold', { megabytes: 60 })).toEqual({ held: 60 })
     await expect(ask(host, '/hold', { megabytes: 120 })).rejects.toThrow('fetch failed')
     expect(lines.join('\n')).toMatch(/out of memory/)
-    await expect.poll(() => ask(host, '/v1/health').catch(() => undefined), { timeout: 10_000 }).toEqual({ ok: true })
+    await expect
+      .poll(() => ask(host, '/v1/health').catch(() => undefined), { timeout: 10_000 })
+      .toEqual({ ok: true })
     expect(host.pid()).not.toBe(pid)
     // The limit holds for the new process as well.
     await expect(ask(host, '/hold', { megabytes: 180 })).rejects.toThrow('fetch failed')
