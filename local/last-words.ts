@@ -2,7 +2,7 @@
 export function lastWords(onLine: (line: string) => void, keep = 12) {
   const lines: string[] = []
   return {
-    note(line: string) {
+    note: (line: string) => {
       lines.push(line)
       if (lines.length > keep) lines.shift()
       onLine(line)

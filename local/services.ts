@@ -33,7 +33,7 @@ export type Services = {
   ownerUrl: string
   /** A second database with a login of its own: a place for pipelines to load into. */
   warehouse: Warehouse
-  stop(): Promise<void>
+  stop: () => Promise<void>
 }
 
 export type ServicesOptions = {

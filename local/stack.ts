@@ -11,7 +11,7 @@ import { startWorker, type WorkerHost, type WorkerOptions } from './worker.ts'
 
 export type StackWorker = {
   url: string
-  pid(): number
+  pid: () => number
   /** SIGKILL; nothing answers until `restart`. */
   kill(): Promise<void>
   /** Starts it anew on the same port, after a kill or instead of the running one. */
@@ -26,7 +26,7 @@ export type Stack = Omit<Services, 'stop'> & {
   worker: StackWorker | undefined
   /** Where the Worker's own lines go. */
   workerLog: string
-  stop(): Promise<void>
+  stop: () => Promise<void>
 }
 
 export type StackOptions = Partial<Omit<ServicesOptions, 'real'>> & {

@@ -1,5 +1,5 @@
 /** What has been started, ended in the opposite order; one that fails to end does not keep the others alive. */
-export type Undo = { add(stop: () => Promise<unknown>): void; run(): Promise<void> }
+export type Undo = { add: (stop: () => Promise<unknown>) => void; run: () => Promise<void> }
 
 export function undoList(): Undo {
   const stops: (() => Promise<unknown>)[] = []

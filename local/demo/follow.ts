@@ -88,7 +88,7 @@ function apply(steps: Map<string, StepJson>, { event, data }: Message): boolean 
   if (ended.has(state)) return true
   if (state === 'running')
     merge(steps, key, { state, startedAt: steps.get(key)?.startedAt ?? String(data['at']) })
-  else if (state === 'ready' || state === 'waiting') merge(steps, key, { state })
+  else if (state === 'waiting' || steps.get(key)?.state === 'pending') merge(steps, key, { state })
   return false
 }
 

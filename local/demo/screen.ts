@@ -11,7 +11,10 @@ const marks: Record<string, string> = {
   cancelled: '–',
 }
 
-export type Screen = { show(steps: readonly StepJson[], changed: readonly string[]): void; end(): void }
+export type Screen = {
+  show: (steps: readonly StepJson[], changed: readonly string[]) => void
+  end: () => void
+}
 
 /** The run as it goes: a table that is drawn over itself in a terminal, lines of what changed anywhere else. */
 export function openScreen(out: NodeJS.WriteStream = process.stdout): Screen {

@@ -21,8 +21,12 @@ export async function json<T>(response: Response, status: number): Promise<T> {
 }
 
 /** Makes a connection of the kind: the run's object storage, or the run's warehouse. */
-export async function connect(tenant: Tenant, kind: 'files' | 'postgres', name: string = kind): Promise<string> {
-  const { host, port, database, user, password } = inject('warehouse')
+export async function connect(
+  tenant: Tenant,
+  kind: 'files' | 'postgres',
+  name: string = kind,
+  { host, port, database, user, password } = inject('warehouse'),
+): Promise<string> {
   const body =
     kind === 'files'
       ? { name, kind }

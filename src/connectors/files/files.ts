@@ -2,7 +2,7 @@ import type { ColumnSpec, ColumnType } from '#src/domain/column.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { StorageKey } from '#src/storage/key.ts'
 import type { Storage } from '#src/storage/storage.ts'
-import type { ReadState, Reader, Stream } from '#src/connectors/connector.ts'
+import type { ReadOptions, ReadState, Reader, Stream } from '#src/connectors/connector.ts'
 import { chooseColumns, unknownColumn } from './choose-columns.ts'
 import { shapeOf } from './format.ts'
 import type { FileFormat, FileShape } from './format.ts'
@@ -27,7 +27,12 @@ export type FileOptions = {
   schema?: ColumnSpec[]
   signal: AbortSignal
 }
-export type OpenFileOptions = FileOptions & { columns?: string[]; state?: ReadState }
+/** `cursor` is refused: a file is read as a whole, and reading it again would double its rows. */
+export type OpenFileOptions = FileOptions & {
+  columns?: string[]
+  state?: ReadState
+  cursor?: ReadOptions['cursor']
+}
 
 type TextFile = { sample: Sample; header: Header | undefined; schema: ColumnSpec[]; declared: Set<string> }
 
@@ -66,6 +71,12 @@ export async function inferSchema(
 /** Opens a stored file for reading, from its beginning or from where an earlier read stopped. */
 export async function openFile(storage: Storage, key: StorageKey, options: OpenFileOptions): Promise<Reader> {
   const { name, state, columns, signal } = options
+  if (options.cursor) {
+    throw new StepFailure(
+      'not_incremental',
+      `The file "${name}" can only be extracted as a whole, not incrementally; use mode full_refresh and no cursor.`,
+    )
+  }
   const shape = shapeOf(name, options.format)
   const etag = state?.['etag']
   const source = await openSource(storage, key, { name, signal, ...(typeof etag === 'string' && { etag }) })

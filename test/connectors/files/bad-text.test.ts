@@ -108,6 +108,10 @@ describe('a bad text file', () => {
     ])
   })
 
+  it('cannot be read incrementally', async () => {
+    expect((await failureOf('a\n1\n', { cursor: { column: 'a', after: '0' } })).code).toBe('not_incremental')
+  })
+
   it('is not one whose format nothing tells', async () => {
     expect((await failureOf('a\n1\n', { name: 'data' })).code).toBe('unknown_format')
   })

@@ -29,6 +29,8 @@ async function run(operators: Transform[], parameters = {}) {
   return { rows, columns: compiled.columns }
 }
 
+const byId = (rows: unknown[][]) => rows.toSorted((a, b) => Number(a[0]) - Number(b[0]))
+
 describe('a transform', () => {
   it('keeps, drops and renames columns, in the order that is written', async () => {
     const { rows, columns: made } = await run([{ op: 'rename', with: { 'the age': 'age' } }, { op: 'select', with: ['age', 'id'] }, { op: 'drop', with: ['id'] }])
@@ -78,13 +80,13 @@ describe('a transform', () => {
 
   it('keeps one row of each key, by an order or by where it is written, the same every time', async () => {
     const first = await run([{ op: 'deduplicate', with: { by: ['id'], keep: 'first' } }])
-    expect(first.rows.toSorted()).toEqual([
+    expect(byId(first.rows)).toEqual([
       [1, 'Ada', '36', 'London'],
       [2, 'Alan', 'x', 'London'],
       [3, null, '41', 'Paris'],
     ])
     const last = await run([{ op: 'deduplicate', with: { by: ['id'], orderBy: 'city', keep: 'last' } }, { op: 'select', with: ['id', 'city'] }])
-    expect(last.rows.toSorted()).toEqual([
+    expect(byId(last.rows)).toEqual([
       [1, 'Rome'],
       [2, 'London'],
       [3, 'Paris'],
