@@ -13,7 +13,7 @@ const names = {
   s3: 'object storage',
   worker: 'the Worker',
 } as const
-export type PortName = keyof typeof names
+type PortName = keyof typeof names
 export type Ports = Partial<Record<PortName, number>>
 const shape = z.partialRecord(z.enum(Object.keys(names) as [PortName, ...PortName[]]), z.number())
 
@@ -22,8 +22,7 @@ export type PortBook = { take(name: PortName, first?: number): Promise<number> }
 /** Remembers which port each part had, so that addresses last from one start to the next. A wanted port is a must. */
 export async function openPortBook(dir: string, wanted: Ports = {}): Promise<PortBook> {
   const path = join(dir, 'ports.json')
-  const parsed = shape.safeParse(JSON.parse(await readFile(path, 'utf8').catch(() => '{}')))
-  const known: Ports = parsed.success ? parsed.data : {}
+  const known = await readKnown(path)
   return {
     async take(name, first) {
       const must = wanted[name]
@@ -33,5 +32,14 @@ export async function openPortBook(dir: string, wanted: Ports = {}): Promise<Por
       await writeFile(path, `${JSON.stringify(known, null, 2)}\n`)
       return port
     },
+  }
+}
+
+/** Which ports they were is a comfort, not a need. */
+async function readKnown(path: string): Promise<Ports> {
+  try {
+    return shape.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch {
+    return {}
   }
 }

@@ -15,7 +15,7 @@ import { loadSecrets, type Secrets } from './secrets.ts'
 import { undoList, type Undo } from './undo.ts'
 
 /** What runs here; a part that a real service replaces is not there. */
-export type Parts = {
+type Parts = {
   postgres: Postgres
   gateway?: NeonGateway
   redis?: Awaited<ReturnType<typeof startRedis>>

@@ -9,7 +9,7 @@ import { startServices, type Services, type ServicesOptions } from './services.t
 import { undoList } from './undo.ts'
 import { startWorker, type WorkerHost, type WorkerOptions } from './worker.ts'
 
-export type StackWorker = {
+type StackWorker = {
   url: string
   pid: () => number
   /** SIGKILL; nothing answers until `restart`. */
@@ -111,7 +111,7 @@ async function openLog(path: string): Promise<WriteStream> {
 }
 
 /** QStash wakes the Worker once a minute; scheduling it again under the same id changes nothing. */
-export async function scheduleTick(env: Record<string, string>): Promise<void> {
+async function scheduleTick(env: Record<string, string>): Promise<void> {
   const reply = await fetch(`${env['QSTASH_URL']}/v2/schedules/${env['PUBLIC_URL']}/jobs/tick`, {
     method: 'POST',
     headers: {

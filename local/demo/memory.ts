@@ -6,7 +6,7 @@ const run = promisify(execFile)
 const everyMs = 50
 
 /** What the process holds in memory, in bytes; 0 when it is not there. */
-export async function residentBytes(pid: number): Promise<number> {
+async function residentBytes(pid: number): Promise<number> {
   if (process.platform === 'linux') {
     const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024

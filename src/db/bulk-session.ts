@@ -28,19 +28,29 @@ type Connection = {
 export class BulkSession {
   private readonly client: Client
   private readonly claim: () => Promise<string>
+  /** The driver notices once that its connection is gone, and leaves what is asked of it later without an answer. */
+  private readonly gone: Promise<void>
+  private isGone = false
 
   private constructor(client: Client, claim: () => Promise<string>) {
     this.client = client
     this.claim = claim
+    this.gone = new Promise((resolve) => {
+      const note = () => {
+        this.isGone = true
+        resolve()
+      }
+      client.on('error', note)
+      client.on('end', note)
+    })
   }
 
   static async open(makeClient: () => Client, claim: () => Promise<string>): Promise<BulkSession> {
     const client = makeClient()
     client.neonConfig.coalesceWrites = false
-    // A session that is cut between two uses must not bring the isolate down; the next use fails by itself.
-    client.on('error', () => undefined)
+    const session = new BulkSession(client, claim)
     await client.connect()
-    return new BulkSession(client, claim)
+    return session
   }
 
   /** Runs the statements as one transaction and gives the number of rows that each touched. */
@@ -64,7 +74,7 @@ export class BulkSession {
   }
 
   async close(): Promise<void> {
-    await this.client.end().catch(() => undefined)
+    if (!this.isGone) await Promise.race([this.client.end().catch(() => undefined), this.gone])
   }
 
   private async claimStatement(): Promise<BulkStatement> {
@@ -73,6 +83,7 @@ export class BulkSession {
 
   private async run(exchange: Exchange, signal?: AbortSignal): Promise<number[]> {
     signal?.throwIfAborted()
+    if (this.isGone) throw new DatabaseFailure('08006', undefined)
     const lost = (cause?: unknown) => exchange.fail(new DatabaseFailure('08006', cause))
     const stop = () => {
       exchange.fail(signal?.reason)
@@ -117,21 +128,24 @@ class Exchange {
     })
   }
 
+  /** Small pieces are joined, large ones are sent as they are, a frame's worth at a time. */
   submit(connection: Connection): void {
-    let frame: Uint8Array[] = []
+    let small: Uint8Array[] = []
     let size = 0
     const flush = () => {
-      if (size > 0) connection.stream.write(joined(frame, size))
-      frame = []
+      if (size > 0) connection.stream.write(joined(small, size))
+      small = []
       size = 0
     }
     const put = (bytes: Uint8Array) => {
-      for (let at = 0; at < bytes.length; at += frameBytes) {
-        const piece = bytes.subarray(at, at + frameBytes)
-        if (size + piece.length > frameBytes) flush()
-        frame.push(piece)
-        size += piece.length
+      if (bytes.length < pieceBytes) {
+        small.push(bytes)
+        size += bytes.length
+        if (size >= pieceBytes) flush()
+        return
       }
+      flush()
+      for (let at = 0; at < bytes.length; at += frameBytes) connection.stream.write(bytes.subarray(at, at + frameBytes))
     }
     for (const { text, params } of this.statements) for (const bytes of encodeStatement(text, params)) put(bytes)
     put(syncMessage)
@@ -180,8 +194,10 @@ class Exchange {
     this.counts.push(Number(/(\d+)$/.exec(text)?.[1] ?? 0))
   }
 
-  handleError(error: { code?: string }): void {
+  /** The server's own error has a severity, and it still says when it is ready; the driver's is the last that is heard. */
+  handleError(error: { code?: string; severity?: string }): void {
     this.failure ??= new DatabaseFailure(error.code ?? '08006', error)
+    if (error.severity === undefined) this.end()
   }
 
   handleReadyForQuery(): void {

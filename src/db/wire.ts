@@ -12,52 +12,67 @@ const hour = 3_600_000_000n
 const epochDays = 10_957
 const epochMicros = BigInt(epochDays) * 24n * hour
 
-/** Parse, Bind, Execute of one statement with the unnamed portal. A Uint8Array is bound in binary, the rest as text. */
+/**
+ * Parse, Bind, Execute of one statement with the unnamed portal, as pieces to be sent in this order. A Uint8Array is bound in
+ * binary and is a piece as it is, never copied: it must not change before the server has answered. Anything else is text.
+ */
 export function encodeStatement(text: string, params: readonly Param[]): Uint8Array[] {
-  const sql = utf8.encode(text)
-  const parse = message('P', sql.length + 4, (view, at) => {
-    new Uint8Array(view.buffer).set(sql, at + 1)
-    return at
-  })
   const values = params.map((value) =>
     value === null || value instanceof Uint8Array ? value : utf8.encode(String(value)),
   )
   const bound = values.reduce((sum, value) => sum + 4 + (value?.length ?? 0), 0)
-  const bind = message('B', 2 + 2 + 2 * params.length + 2 + bound + 2, (view, start) => {
-    const bytes = new Uint8Array(view.buffer)
-    let at = start + 2
-    view.setInt16(at, params.length)
-    at += 2
-    for (const value of params) {
-      view.setInt16(at, value instanceof Uint8Array ? 1 : 0)
-      at += 2
-    }
-    view.setInt16(at, params.length)
-    at += 2
-    for (const value of values) {
-      view.setInt32(at, value ? value.length : -1)
-      at += 4
-      if (value) {
-        bytes.set(value, at)
-        at += value.length
-      }
-    }
-    return at
-  })
-  return [parse, bind, executeMessage]
+  const sql = utf8.encode(text)
+  const bindLength = 4 + 2 + 2 + 2 * params.length + 2 + bound + 2
+  const begin = new Writer(5 + sql.length + 4 + 1 + bindLength - bound)
+  begin.type('P').int32(4 + 1 + sql.length + 1 + 2).skip(1).bytes(sql).skip(1 + 2)
+  begin.type('B').int32(bindLength).skip(2).int16(params.length)
+  for (const value of params) begin.int16(value instanceof Uint8Array ? 1 : 0)
+  begin.int16(params.length)
+  const pieces: Uint8Array[] = [begin.done()]
+  for (const value of values) {
+    pieces.push(new Writer(4).int32(value ? value.length : -1).done())
+    if (value && value.length > 0) pieces.push(value)
+  }
+  pieces.push(new Uint8Array(2), executeMessage)
+  return pieces
 }
 
-function message(type: string, length: number, fill: (view: DataView, at: number) => number): Uint8Array {
-  const bytes = new Uint8Array(5 + length)
-  const view = new DataView(bytes.buffer)
-  bytes[0] = type.charCodeAt(0)
-  view.setInt32(1, 4 + length)
-  fill(view, 5)
-  return bytes
+/** Writes big-endian numbers one after the other; what is skipped stays zero. */
+class Writer {
+  private readonly buffer: Uint8Array
+  private readonly view: DataView
+  private at = 0
+  constructor(length: number) {
+    this.buffer = new Uint8Array(length)
+    this.view = new DataView(this.buffer.buffer)
+  }
+  type(letter: string): this {
+    this.buffer[this.at++] = letter.charCodeAt(0)
+    return this
+  }
+  int32(value: number): this {
+    this.view.setInt32(this.at, value)
+    return this.skip(4)
+  }
+  int16(value: number): this {
+    this.view.setInt16(this.at, value)
+    return this.skip(2)
+  }
+  bytes(values: Uint8Array): this {
+    this.buffer.set(values, this.at)
+    return this.skip(values.length)
+  }
+  skip(length: number): this {
+    this.at += length
+    return this
+  }
+  done(): Uint8Array {
+    return this.buffer.subarray(0, this.at)
+  }
 }
 
-const executeMessage = message('E', 5, (_, at) => at)
-export const syncMessage: Uint8Array = message('S', 0, (_, at) => at)
+const executeMessage = new Writer(10).type('E').int32(9).skip(5).done()
+export const syncMessage: Uint8Array = new Writer(5).type('S').int32(4).done()
 
 /** How each column type travels as an array parameter, and how `unnest` turns it into the table's type. */
 export const arrayTypes = {
@@ -75,39 +90,49 @@ export const arrayTypes = {
 
 const headerBytes = 20
 
-/** A column as a one-dimensional array in PostgreSQL's binary format (array_recv). */
-export function encodeArray(column: Column): Uint8Array {
+/** Memory that is written again and again, grown when a batch needs more. */
+export class Scratch {
+  private bytes = new Uint8Array(0)
+  atLeast(length: number): Uint8Array {
+    if (this.bytes.length < length) this.bytes = new Uint8Array(Math.ceil(length * 1.25))
+    return this.bytes
+  }
+}
+
+/** A column as a one-dimensional array in PostgreSQL's binary format (array_recv), in the scratch when one is given. */
+export function encodeArray(column: Column, scratch: Scratch = new Scratch()): Uint8Array {
   const rows = column.values.length
   const { nulls } = column
   switch (column.type) {
     case 'boolean':
-      return fixed(column, rows, 1, (view, at, i) => view.setInt8(at, column.values[i] ?? 0))
+      return fixed(scratch, column, rows, 1, (view, at, i) => view.setInt8(at, column.values[i] ?? 0))
     case 'integer':
-      return fixed(column, rows, 4, (view, at, i) => view.setInt32(at, column.values[i] ?? 0))
+      return fixed(scratch, column, rows, 4, (view, at, i) => view.setInt32(at, column.values[i] ?? 0))
     case 'date':
-      return fixed(column, rows, 4, (view, at, i) => view.setInt32(at, (column.values[i] ?? 0) - epochDays))
+      return fixed(scratch, column, rows, 4, (view, at, i) => view.setInt32(at, (column.values[i] ?? 0) - epochDays))
     case 'double':
-      return fixed(column, rows, 8, (view, at, i) => view.setFloat64(at, column.values[i] ?? 0))
+      return fixed(scratch, column, rows, 8, (view, at, i) => view.setFloat64(at, column.values[i] ?? 0))
     case 'bigint':
-      return fixed(column, rows, 8, (view, at, i) => view.setBigInt64(at, column.values[i] ?? 0n))
+      return fixed(scratch, column, rows, 8, (view, at, i) => view.setBigInt64(at, column.values[i] ?? 0n))
     case 'timestamp':
     case 'timestamptz':
-      return fixed(column, rows, 8, (view, at, i) => view.setBigInt64(at, (column.values[i] ?? 0n) - epochMicros))
+      return fixed(scratch, column, rows, 8, (view, at, i) => view.setBigInt64(at, (column.values[i] ?? 0n) - epochMicros))
     case 'decimal':
     case 'text':
     case 'json':
-      return texts(column.values, nulls, arrayTypes[column.type].oid)
+      return texts(scratch, column.values, nulls, arrayTypes[column.type].oid)
   }
 }
 
 function fixed(
+  scratch: Scratch,
   column: Column,
   rows: number,
   width: number,
   put: (view: DataView, at: number, row: number) => void,
 ): Uint8Array {
   const { nulls } = column
-  const bytes = new Uint8Array(headerBytes + rows * (4 + width))
+  const bytes = scratch.atLeast(headerBytes + rows * (4 + width))
   const view = new DataView(bytes.buffer)
   header(view, nulls !== undefined, arrayTypes[column.type].oid, rows)
   let at = headerBytes
@@ -121,13 +146,13 @@ function fixed(
       at += 4 + width
     }
   }
-  return at === bytes.length ? bytes : bytes.subarray(0, at)
+  return bytes.subarray(0, at)
 }
 
-function texts(values: readonly string[], nulls: Uint8Array | undefined, oid: number): Uint8Array {
+function texts(scratch: Scratch, values: readonly string[], nulls: Uint8Array | undefined, oid: number): Uint8Array {
   let most = headerBytes
   for (const value of values) most += 4 + value.length * 3
-  const bytes = new Uint8Array(most)
+  const bytes = scratch.atLeast(most)
   const view = new DataView(bytes.buffer)
   header(view, nulls !== undefined, oid, values.length)
   let at = headerBytes

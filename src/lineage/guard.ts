@@ -1,4 +1,6 @@
-import { allowedFunctions, allowedNodes, allowedTypes, allowedValueFunctions, refusedFields } from './allowed.ts'
+import { allowedFunctions, allowedNodes, allowedTypes, allowedValueFunctions, plainFields, refusedFields } from './allowed.ts'
+import { columnRefusal, fieldRefusal, functionAliasesIn, type FunctionAliases } from './attributes.ts'
+import { isNode, namesOf, type Node } from './node.ts'
 import type { Tree } from './parser.ts'
 
 /** What is wrong, and at which byte of the text when that is known. */
@@ -11,14 +13,15 @@ export class Refused extends Error {
   }
 }
 
-type Node = Record<string, unknown>
-type Found = { tables: Set<string>; parameters: number }
+/** A `$n` of the text: which, and at which byte it stands. */
+export type PlacedParameter = { number: number; offset: number }
+type Found = { tables: Set<string>; parameters: PlacedParameter[]; functionAliases: FunctionAliases }
 
 /**
  * Walks the parse tree and refuses whatever is not on the lists. Gives the datasets that are read, by their bare names:
  * a name that WITH defines is that query wherever SQL says so, and a dataset everywhere else.
  */
-export function guard(tree: Tree): { tables: string[]; parameters: number; start: number; end: number | undefined } {
+export function guard(tree: Tree): { tables: string[]; parameters: PlacedParameter[]; start: number; end: number | undefined } {
   const statements = tree.stmts ?? []
   const [statement] = statements
   if (!statement || statements.length > 1) {
@@ -26,7 +29,7 @@ export function guard(tree: Tree): { tables: string[]; parameters: number; start
   }
   const [kind] = Object.keys(statement.stmt)
   if (kind !== 'SelectStmt') throw new Refused(`this must be a SELECT, found ${wordsOf(kind ?? 'nothing')}`)
-  const found: Found = { tables: new Set(), parameters: 0 }
+  const found: Found = { tables: new Set(), parameters: [], functionAliases: functionAliasesIn(statement.stmt) }
   visit(statement.stmt, new Set(), found)
   const start = statement.stmt_location ?? 0
   return {
@@ -38,7 +41,6 @@ export function guard(tree: Tree): { tables: string[]; parameters: number; start
 }
 
 const wordsOf = (kind: string): string => kind.replace(/Stmt$/, '').replaceAll(/([a-z])([A-Z])/g, '$1 $2').toUpperCase()
-const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value)
 const locationOf = (node: Node): number => (typeof node['location'] === 'number' ? node['location'] : 0)
 
 function visit(value: unknown, scope: ReadonlySet<string>, found: Found): void {
@@ -75,10 +77,23 @@ function visitKind(kind: string, node: Node, scope: ReadonlySet<string>, found: 
       }
       break
     case 'ParamRef':
-      found.parameters++
+      found.parameters.push({ number: Number(node['number']), offset: locationOf(node) })
       break
-    case 'ColumnRef':
-      if (namesOf(node['fields']).length > 2) throw new Refused('a column may have its table in front and nothing else', locationOf(node))
+    case 'ColumnRef': {
+      const refusal = columnRefusal(namesOf(node['fields']), found.functionAliases)
+      if (refusal) throw new Refused(refusal, locationOf(node))
+      break
+    }
+    case 'A_Indirection': {
+      const refusal = fieldRefusal(namesOf(node['indirection']))
+      if (refusal) throw new Refused(refusal, locationOf(node))
+      break
+    }
+    case 'SubLink':
+      checkQualified(namesOf(node['operName']), 'operator', locationOf(node))
+      break
+    case 'SortBy':
+      checkQualified(namesOf(node['useOp']), 'operator', locationOf(node))
       break
   }
   visit(node, scope, found)
@@ -87,9 +102,11 @@ function visitKind(kind: string, node: Node, scope: ReadonlySet<string>, found: 
 function visitField(key: string, inner: unknown, scope: ReadonlySet<string>, found: Found): void {
   const refusal = refusedFields[key]
   if (refusal && (!Array.isArray(inner) || inner.length > 0)) throw new Refused(`${refusal}, which is not allowed here`)
-  // The two sides of UNION and its like, and the type of a cast, stand without their names in front.
-  if ((key === 'larg' || key === 'rarg') && isNode(inner) && !('SelectStmt' in inner) && 'op' in inner) return visitSelect(inner, scope, found)
-  if (key === 'typeName' && isNode(inner)) return checkType(inner, scope, found)
+  if (!isNode(inner)) return visit(inner, scope, found)
+  // A few fields hold their node without its name in front; what those are is a list too.
+  if (key === 'larg' || key === 'rarg') return visitSelect(inner, scope, found)
+  if (key === 'typeName') return checkType(inner, scope, found)
+  if (Object.keys(inner).some((name) => !/^[A-Z]/.test(name)) && !plainFields.has(key)) throw new Refused(`${key} is not allowed here`)
   visit(inner, scope, found)
 }
 
@@ -123,15 +140,8 @@ function visitTable(node: Node, scope: ReadonlySet<string>, found: Found): void 
   found.tables.add(name)
 }
 
-const namesOf = (list: unknown): string[] =>
-  (Array.isArray(list) ? list : []).map((item: Node) => {
-    const inner = item['String']
-    if (!isNode(inner)) return '*'
-    return typeof inner['sval'] === 'string' ? inner['sval'] : ''
-  })
-
 function checkQualified(names: readonly string[], what: string, offset: number): void {
-  if (names.length > 1 && names[0] !== 'pg_catalog') throw new Refused(`an ${what} of schema "${names[0]}" is not allowed here`, offset)
+  if (names.length > 1 && names[0] !== 'pg_catalog') throw new Refused(`${what}s of schema "${names[0]}" are not allowed here`, offset)
 }
 
 function checkFunction(node: Node): void {

@@ -65,13 +65,22 @@ async function stateOf(runId: string): Promise<string> {
   return found[0]?.state ?? 'unknown'
 }
 
+/** A read that began anew would have made another. */
+async function versionsOf(runId: string): Promise<string[]> {
+  const { rows: found } = await services.owner.query<{ id: string }>('select id from dataset_versions where run_id = $1', [runId])
+  return found.map(({ id }) => id)
+}
+
 describe('a Worker that is killed', () => {
   it('in the middle of an extract, goes on after the last batch that was committed', async () => {
     const runId = await start(acme, await pipeline(acme, `steps:${read}`))
     const committed = await killAt(runId, 'read', (out) => out >= 3 * groupRows && out < rows - 3 * groupRows)
     expect(committed).toBeGreaterThan(0)
     expect(committed).toBeLessThan(rows)
+    const begun = await versionsOf(runId)
+    expect(begun).toHaveLength(1)
     await finishes(runId)
+    expect(await versionsOf(runId)).toEqual(begun)
     expect(await tally(services.owner, await tableOf(services.owner, acme.id, 'many'))).toEqual(tallyOf(rows))
     const [step] = (await readRun(acme, runId)).steps
     expect(step).toMatchObject({ state: 'succeeded', rowsIn: rows, rowsOut: rows, attempt: 2 })

@@ -11,6 +11,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
 import { buildWhenStale, bundles, root } from '#local/build.ts'
 import { freePort } from '#local/ports.ts'
+import { compatibilityDate, compatibilityFlags } from '#local/worker.ts'
 
 beforeAll(() => buildWhenStale())
 
@@ -93,6 +94,12 @@ describe('npm start', () => {
 })
 
 describe('the bundles', () => {
+  it('run here under the date and the flags that they are deployed with', async () => {
+    const config = await readFile(join(root, 'wrangler.toml'), 'utf8')
+    expect(config).toContain(`compatibility_date = "${compatibilityDate}"`)
+    expect(config).toContain(`compatibility_flags = ${JSON.stringify(compatibilityFlags).replace(',', ', ')}`)
+  })
+
   it.each(Object.entries(bundles))(
     'for %s need nothing but the platform, and fit',
     async (platform, file) => {

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,6 +31,12 @@ describe('ports', () => {
     const dir = await folder()
     const port = await (await openPortBook(dir)).take('redis')
     expect(await (await openPortBook(dir)).take('redis')).toBe(port)
+  })
+
+  it('are chosen anew when the list of them cannot be read', async () => {
+    const dir = await folder()
+    await writeFile(join(dir, 'ports.json'), '{')
+    expect(await (await openPortBook(dir)).take('redis')).toBeGreaterThan(0)
   })
 
   it('move when somebody else has them, unless one was asked for', async () => {
@@ -84,17 +90,16 @@ describe('a folder', () => {
       `Another Weir stack (process ${process.pid}) runs in ${dir}`,
     )
     await unlock()
-    await (
-      await lockFolder(dir)
-    )()
+    const again = await lockFolder(dir)
+    await again()
   })
 
   it('is free again when the process that had it is gone', async () => {
     const dir = await folder()
     await writeFile(join(dir, 'lock'), '4194303')
-    await (
-      await lockFolder(dir)
-    )()
+    const unlock = await lockFolder(dir)
+    expect(await readFile(join(dir, 'lock'), 'utf8')).toBe(String(process.pid))
+    await unlock()
   })
 })
 

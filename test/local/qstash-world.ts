@@ -88,11 +88,11 @@ export type QstashWorld = {
   receiver: Receiver
   destination: Destination
   /** Asks the API without the client. */
-  api(
+  api: (
     method: string,
     path: string,
     init?: { headers?: Record<string, string>; body?: string },
-  ): Promise<Response>
+  ) => Promise<Response>
 }
 
 /** A QStash and a destination of the test's own, ended with the test. */

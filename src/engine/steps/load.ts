@@ -9,8 +9,8 @@ import { inputOf } from '../inputs.ts'
 import { leaseMs } from '../lease.ts'
 import type { StepOutcome, StepWork } from '../step.ts'
 
-/** Pages of 8 KB in one chunk: about 200,000 narrow rows, one transaction of the destination. */
-const pagesAChunk = 2_048
+/** Pages of 8 KB in one chunk, one transaction of the destination: few enough that a chunk which arrives faster than it leaves fits in memory. */
+const pagesAChunk = 512
 
 /**
  * Copies a version to a destination chunk by chunk. The bytes of PostgreSQL's binary COPY pass through untouched: the
