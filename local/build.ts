@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { builtinModules, createRequire } from 'node:module'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { builtinModules } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
@@ -9,9 +9,9 @@ import { build as bundle, type Plugin } from 'esbuild'
 import { build as buildWeb } from 'vite'
 
 import { consoleFiles } from './console-files.ts'
+import { readGrammar } from './grammar.ts'
 
 export const root = join(import.meta.dirname, '..')
-const grammar = createRequire(import.meta.url).resolve('libpg-query/wasm/libpg-query.wasm')
 const builtins = new Set(builtinModules)
 
 const dist = join(root, 'dist')
@@ -104,7 +104,7 @@ export async function buildProgram(options: {
     logLevel: 'warning',
     plugins: [nodeModules, besideWasm(options.platform), consoleModule(options.consoleDir)],
   })
-  await copyFile(grammar, join(options.outDir, 'libpg-query.wasm'))
+  await writeFile(join(options.outDir, 'libpg-query.wasm'), await readGrammar())
   const text = await readFile(file)
   return { file, bytes: text.length, gzipBytes: gzipSync(text, { level: 9 }).length }
 }

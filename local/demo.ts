@@ -37,8 +37,8 @@ export async function runDemo(
 ): Promise<DemoResult> {
   const { worker } = stack
   if (!worker) throw new Error('The demo needs the Worker.')
-  const memory = await watchMemory(worker.pid)
   const { api, pipelineId, email, password } = await prepare(stack, (line) => say(`  ${line}`))
+  const memory = await watchMemory(worker.pid)
 
   say(title('The run'))
   const screen = openScreen()

@@ -111,8 +111,9 @@ as $$
   where v.tenant_id = (select app.tenant_id()) and v.id = p_version
 $$;
 --> statement-breakpoint
--- Drops the tables that nobody can read any more: all but the newest three ready versions of a dataset, and what
--- finished runs left half-built. Called by the tick; at most p_limit a call.
+-- Drops the tables that nobody can read any more: all but the newest three ready versions of a dataset, where every run
+-- that is under way began after they were replaced, and what finished runs left half-built. Called by the tick; at most
+-- p_limit a call.
 create function app.drop_old_versions(p_limit integer) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -124,15 +125,18 @@ begin
   for doomed in
     select v.tenant_id, v.id from (
       select tenant_id, id, state, run_id, dataset_id,
-        row_number() over (partition by tenant_id, dataset_id, state order by id desc) as age
+        row_number() over newest as age, lag(ready_at) over newest as replaced_at
       from public.dataset_versions where state in ('ready', 'building')
+      window newest as (partition by tenant_id, dataset_id, state order by ready_at desc, id desc)
     ) v
     join public.datasets d on d.tenant_id = v.tenant_id and d.id = v.dataset_id
     join public.runs r on r.tenant_id = v.tenant_id and r.id = v.run_id
     where r.finished_at is not null
       and d.current_version_id is distinct from v.id
-      and ((v.state = 'ready' and v.age > 3) or v.state = 'building')
-      and not exists (select from public.runs o where o.tenant_id = v.tenant_id and o.finished_at is null)
+      and (v.state = 'building' or v.age > 3
+        and not exists (
+          select from public.runs o
+          where o.tenant_id = v.tenant_id and o.finished_at is null and o.created_at < v.replaced_at))
     limit p_limit
   loop
     execute format('drop table if exists data.%I', doomed.id);

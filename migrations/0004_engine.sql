@@ -1,5 +1,7 @@
 -- How a run moves. Each function is one transaction's work under the tenant's claim: it locks the run's row first, so two
 -- deliveries of one run decide one after the other, and it writes only where the fence of the step still is the caller's.
+-- Rows are locked FOR NO KEY UPDATE: FOR UPDATE would wait for transactions that only refer to the run, such as two steps
+-- that both made a version before they complete, and would wait for ever.
 -- Durations come in milliseconds. Errors: WE001 the step is no longer the caller's, WE002 the run is being cancelled.
 
 -- Whether a step may start, given what became of the steps it needs: 'run', 'skip' or 'wait'.
@@ -57,7 +59,7 @@ begin
   values (tenant, p_run, p_pipeline, version.id, 'queued', p_trigger, p_parameters, app.actor(), p_traceparent,
     jsonb_array_length(version.plan), 1);
   insert into public.steps (tenant_id, run_id, key, kind, position, needs, run_when, state)
-  select tenant, p_run, s.key, s.kind, s.position, s.needs, s."when", case when cardinality(s.needs) = 0 then 'ready' else 'pending' end
+  select tenant, p_run, s.key, s.kind, s.position, s.needs, s."when", case when cardinality(s.needs) = 0 or s."when" = 'always' then 'ready' else 'pending' end
   from jsonb_to_recordset(version.plan) as s(key text, kind text, position integer, needs text[], "when" text);
   insert into public.run_events (tenant_id, run_id, seq, type, actor, data)
   values (tenant, p_run, 1, 'run.queued', app.actor(), jsonb_build_object('trigger', p_trigger));
@@ -86,7 +88,8 @@ end
 $$;
 --> statement-breakpoint
 -- The next step of a locked run that can start now, claimed for a delivery: leased, fenced, counted. A step whose lease
--- has run out is taken over; so is one that an earlier attempt of the same delivery held (p_retry), at once.
+-- has run out is taken over; so is one that an earlier attempt of the same delivery held (p_retry), at once. When the
+-- run's time is up nothing waits any longer: the delivery ends each step that it is given.
 create function app.take_step(p_run public.runs, p_delivery text, p_retry boolean, p_lease_ms integer)
 returns public.steps
 language sql
@@ -100,6 +103,7 @@ as $$
     where c.tenant_id = (p_run).tenant_id and c.run_id = (p_run).id
       and (c.state = 'ready' and coalesce(c.next_attempt_at <= clock_timestamp(), true)
         or c.state = 'waiting' and c.next_attempt_at <= clock_timestamp()
+        or c.state in ('ready', 'waiting') and (p_run).deadline_at < clock_timestamp()
         or c.state = 'running' and (c.lease_until < clock_timestamp() or p_retry and c.claimed_by = p_delivery))
     order by c.position, c.map_index
     limit 1)
@@ -114,7 +118,19 @@ as $$
     'cursor', s.cursor, 'rowsIn', s.rows_in, 'rowsOut', s.rows_out, 'rowsRejected', s.rows_rejected)
 $$;
 --> statement-breakpoint
--- Ends a locked run whose steps are all finished, says so, and wakes the next one that waits for its place.
+-- The oldest run of the pipeline, other than p_run, that waits for a place.
+create function app.next_queued(p_tenant text, p_pipeline text, p_run text) returns text
+language sql stable
+as $$
+  select q.id from public.runs q
+  where q.tenant_id = p_tenant and q.pipeline_id = p_pipeline and q.finished_at is null and q.state = 'queued' and q.id <> p_run
+    and exists (select from public.pipeline_versions v where v.tenant_id = q.tenant_id and v.id = q.version_id and v.concurrency is not null)
+  order by q.id limit 1
+$$;
+--> statement-breakpoint
+-- Ends a locked run whose steps are all finished, says so, and wakes the next one that waits for its place. Where places
+-- are counted, runs of one pipeline end one after the other and never while another counts: else a run could find no
+-- place at the moment when its place became free, and nobody would wake it.
 -- Returns {"runState","wakes"}.
 create function app.finish_run(r public.runs, p_seq integer) returns jsonb
 language plpgsql
@@ -130,16 +146,18 @@ begin
       else 'succeeded' end
   into outcome
   from public.steps s where s.tenant_id = r.tenant_id and s.run_id = r.id;
+  if exists (
+    select from public.pipeline_versions v
+    where v.tenant_id = r.tenant_id and v.pipeline_id = r.pipeline_id and v.concurrency is not null
+  ) then
+    perform from public.pipelines where tenant_id = r.tenant_id and id = r.pipeline_id for no key update;
+  end if;
   update public.runs
   set state = outcome, finished_at = clock_timestamp(), unfinished = 0, events = p_seq + 1
   where tenant_id = r.tenant_id and id = r.id;
   insert into public.run_events (tenant_id, run_id, seq, type, actor)
   values (r.tenant_id, r.id, p_seq + 1, 'run.' || outcome, app.actor());
-  select q.id into waiting from public.runs q
-  where q.tenant_id = r.tenant_id and q.pipeline_id = r.pipeline_id and q.finished_at is null and q.state = 'queued'
-    and q.id <> r.id
-    and exists (select from public.pipeline_versions v where v.tenant_id = q.tenant_id and v.id = q.version_id and v.concurrency is not null)
-  order by q.id limit 1;
+  waiting := app.next_queued(r.tenant_id, r.pipeline_id, r.id);
   return jsonb_build_object('runState', outcome, 'wakes',
     case when waiting is null then '[]'::jsonb
       else jsonb_build_array(jsonb_build_object('id', app.wake(r.tenant_id, waiting), 'runId', waiting)) end);
@@ -162,12 +180,14 @@ declare
   room integer;
   later timestamptz;
   wakes bigint[] := '{}';
-  lost integer;
+  again boolean;
+  next_run text;
+  stopped integer;
 begin
-  if p_outbox is not null then
-    delete from public.outbox where tenant_id = tenant and id = p_outbox;
-  end if;
-  select * into r from public.runs where tenant_id = tenant and id = p_run for update;
+  delete from public.outbox where tenant_id = tenant and id = p_outbox;
+  -- A message that comes again must not leave another one behind, or they would double with every wait.
+  again := p_outbox is not null and not found;
+  select * into r from public.runs where tenant_id = tenant and id = p_run for no key update;
   if not found or r.finished_at is not null then
     return jsonb_build_object('outcome', 'over');
   end if;
@@ -176,35 +196,46 @@ begin
   from public.pipeline_versions v where v.tenant_id = tenant and v.id = r.version_id;
 
   if r.state = 'cancelling' then
-    update public.steps set state = 'cancelled', finished_at = clock_timestamp(), lease_until = null
-    where tenant_id = tenant and run_id = p_run
-      and (state in ('pending', 'ready', 'waiting') or state = 'running' and (lease_until < clock_timestamp() or p_retry and claimed_by = p_delivery));
-    select count(*) into lost from public.steps
-    where tenant_id = tenant and run_id = p_run and state = 'running';
-    return jsonb_build_object('outcome', 'over')
-      || case when lost = 0 then app.finish_run(r, seq) else '{}' end;
+    with cancelled as (
+      update public.steps set state = 'cancelled', finished_at = clock_timestamp(), lease_until = null, claimed_by = null
+      where tenant_id = tenant and run_id = p_run and state = 'running'
+        and (lease_until < clock_timestamp() or p_retry and claimed_by = p_delivery)
+      returning 1)
+    select count(*) into stopped from cancelled;
+    if r.unfinished = stopped then
+      return jsonb_build_object('outcome', 'over') || app.finish_run(r, seq);
+    end if;
+    update public.runs set unfinished = r.unfinished - stopped where tenant_id = tenant and id = p_run;
+    return jsonb_build_object('outcome', 'over');
   end if;
 
   if r.state = 'queued' then
     if version.concurrency is not null then
-      perform from public.pipelines where tenant_id = tenant and id = r.pipeline_id for update;
+      perform from public.pipelines where tenant_id = tenant and id = r.pipeline_id for no key update;
       select count(*) into room from public.runs
       where tenant_id = tenant and pipeline_id = r.pipeline_id and finished_at is null and state <> 'queued';
       if room >= version.concurrency then
         return jsonb_build_object('outcome', 'queued');
+      end if;
+      -- Two runs that ended at once have both woken the same one: whoever starts looks whether there is room for another.
+      if room + 1 < version.concurrency then
+        next_run := app.next_queued(tenant, r.pipeline_id, p_run);
       end if;
     end if;
     r.started_at := clock_timestamp();
     r.deadline_at := r.started_at + (version.definition->>'timeoutMs')::bigint * interval '1 ms';
     seq := seq + 1;
     insert into public.run_events (tenant_id, run_id, seq, type, actor) values (tenant, p_run, seq, 'run.running', app.actor());
-    select array_agg(app.wake(tenant, p_run)) into wakes
-    from generate_series(2, (select count(*) from public.steps where tenant_id = tenant and run_id = p_run and state = 'ready'));
+    wakes := array(select app.wake(tenant, p_run)
+      from generate_series(2, (select count(*) from public.steps where tenant_id = tenant and run_id = p_run and state = 'ready')));
+    if next_run is not null then
+      wakes := wakes || app.wake(tenant, next_run);
+    end if;
   end if;
 
   s := app.take_step(r, p_delivery, p_retry, p_lease_ms);
   if s.key is null then
-    if p_outbox is not null then
+    if p_outbox is not null and not again then
       select min(next_attempt_at) into later from public.steps
       where tenant_id = tenant and run_id = p_run and state in ('ready', 'waiting') and next_attempt_at is not null;
       if later is not null then
@@ -226,7 +257,7 @@ begin
     'step', case when s.key is not null then app.step_json(s) end,
     'run', jsonb_build_object('id', r.id, 'pipelineId', r.pipeline_id, 'definition', version.definition, 'parameters', r.parameters,
       'traceparent', r.traceparent, 'deadlineAt', r.deadline_at),
-    'wakes', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'notBefore', o.not_before)), '[]')
+    'wakes', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'notBefore', o.not_before, 'runId', o.payload->>'runId')), '[]')
               from public.outbox o where o.tenant_id = tenant and o.id = any(wakes)));
 end
 $$;
@@ -257,7 +288,7 @@ declare
   next_state text := p_result->>'state';
   made bigint;
 begin
-  select * into r from public.runs where tenant_id = tenant and id = p_run for update;
+  select * into r from public.runs where tenant_id = tenant and id = p_run for no key update;
   if not found or r.finished_at is not null then
     raise exception 'the run is over' using errcode = 'WE001';
   end if;
@@ -374,7 +405,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Keeps a lease while one long statement works. Returns 'held', 'cancelling' or 'lost'.
+-- Keeps a lease while one long statement works. Returns 'held', 'cancelling' or 'lost'. A step that has just been completed
+-- under this fence is not lost: the answer to its completion is on its way.
 create function app.renew_lease(p_run text, p_key text, p_map integer, p_fence bigint, p_lease_ms integer) returns text
 language plpgsql
 as $$
@@ -384,7 +416,10 @@ begin
   update public.steps set lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
   where tenant_id = tenant and run_id = p_run and key = p_key and map_index = p_map and fence = p_fence and state = 'running';
   if not found then
-    return 'lost';
+    return case when exists (
+      select from public.steps
+      where tenant_id = tenant and run_id = p_run and key = p_key and map_index = p_map and fence = p_fence
+    ) then 'held' else 'lost' end;
   end if;
   return coalesce((select 'cancelling' from public.runs where tenant_id = tenant and id = p_run and state = 'cancelling'), 'held');
 end
@@ -400,7 +435,7 @@ declare
   r public.runs;
   stopped integer;
 begin
-  select * into r from public.runs where tenant_id = tenant and id = p_run for update;
+  select * into r from public.runs where tenant_id = tenant and id = p_run for no key update;
   if not found then
     return null;
   end if;
@@ -437,11 +472,16 @@ as $$
 #variable_conflict use_column
 begin
   insert into public.outbox (tenant_id, kind, payload, send_after)
-  select distinct s.tenant_id, 'run', jsonb_build_object('runId', s.run_id), now()
-  from public.steps s
-  where s.state = 'running' and s.lease_until < now()
-    and not exists (
-      select from public.outbox o where o.tenant_id = s.tenant_id and o.kind = 'run' and o.payload->>'runId' = s.run_id)
+  select s.tenant_id, 'run', jsonb_build_object('runId', s.run_id), now()
+  from (
+    select tenant_id, run_id from public.steps where state = 'running' and lease_until < now()
+    union
+    select tenant_id, id from public.runs where finished_at is null and deadline_at < now()
+  ) s
+  where not exists (
+    select from public.outbox o
+    where o.tenant_id = s.tenant_id and o.kind = 'run' and o.payload->>'runId' = s.run_id
+      and coalesce(o.not_before <= now(), true))
   limit p_limit;
   return query
     update public.outbox o

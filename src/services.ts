@@ -15,7 +15,7 @@ export function buildServices(env: Env, parserModule: WebAssembly.Module): Servi
   const now = () => new Date()
   const cache = connectRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN })
   const send = jobSender({ url: env.QSTASH_URL, token: env.QSTASH_TOKEN, publicUrl: env.PUBLIC_URL })
-  const tell = liveTeller(cache, now)
+  const tell = liveTeller(cache)
   return {
     env,
     cache,

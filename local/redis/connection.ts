@@ -3,7 +3,12 @@ import { createConnection, type Socket } from 'node:net'
 import type { Reply } from './reply.ts'
 import { ReplyReader, toRequest, type Word } from './resp.ts'
 
-type Pending = { left: number; replies: Reply[]; resolve: (replies: Reply[]) => void; reject: (cause: Error) => void }
+type Pending = {
+  left: number
+  replies: Reply[]
+  resolve: (replies: Reply[]) => void
+  reject: (cause: Error) => void
+}
 
 /** One connection to `redis-server`. What is asked in one turn of the event loop is one write. */
 export class Connection {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Connection } from './connection.ts'
 import type { Command, Engine, Listening } from './engine.ts'
-import { Failure, Status, type Reply } from './reply.ts'
+import { Failure, Status, toJson, type Reply } from './reply.ts'
 
 const mostStartMs = 10_000
 
@@ -32,7 +32,6 @@ export async function startRedisServer(program: string, dir?: string): Promise<E
     dir: dir ?? run,
     save: '',
     appendonly: dir === undefined ? 'no' : 'yes',
-    'enable-debug-command': 'no',
     loglevel: 'warning',
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
@@ -48,7 +47,7 @@ export async function startRedisServer(program: string, dir?: string): Promise<E
       resolve()
     })
   })
-  stopWithUs(server, exited)
+  stopWithUs(server, exited, run)
   try {
     const connection = await ready(socket, exited, () => said)
     return engineOn(connection, socket, async () => {
@@ -99,10 +98,13 @@ async function listen(
 }
 
 function eventOf(reply: Reply): string {
-  if (Array.isArray(reply)) return reply.map(String).join(',')
-  if (!(reply instanceof Status)) return String(reply)
-  return reply.text === 'OK' ? '"OK"' : reply.text
+  if (reply instanceof Status) return reply.text === 'OK' ? '"OK"' : reply.text
+  return Array.isArray(reply) ? reply.map(wordOf).join(',') : wordOf(reply)
 }
+
+/** What messages consist of: data, and how many channels there are. */
+const wordOf = (reply: Reply): string =>
+  Buffer.isBuffer(reply) || typeof reply === 'string' ? reply.toString() : toJson(reply, false)
 
 async function ready(path: string, exited: Promise<void>, said: () => string): Promise<Connection> {
   let hasExited = false
@@ -118,10 +120,11 @@ async function ready(path: string, exited: Promise<void>, said: () => string): P
   throw new Error(`redis-server did not start\n${said()}`.trimEnd())
 }
 
-/** Stops the server when this process is gone, however it went: a shell waits for the end of what only we hold open. */
-function stopWithUs(server: ChildProcess, exited: Promise<void>): void {
+/** Cleans up when this process is gone, however it went: a shell waits for the end of what only we hold open. */
+function stopWithUs(server: ChildProcess, exited: Promise<void>, run: string): void {
   if (server.pid === undefined) return
-  const watcher = spawn('/bin/sh', ['-c', `read -r _; kill -TERM ${server.pid}`], {
+  const script = 'read -r _; kill -TERM "$1"; rm -rf "$2"'
+  const watcher = spawn('/bin/sh', ['-c', script, 'sh', String(server.pid), run], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
     cwd: '/',

@@ -64,7 +64,7 @@ export class ReplyReader {
     const end = this.#bytes.indexOf(carriageReturn, this.#at)
     if (end === -1 || end + 2 > this.#bytes.length) return undefined
     const kind = this.#bytes[this.#at]
-    const line = this.#bytes.latin1Slice(this.#at + 1, end)
+    const line = this.#bytes.toString('latin1', this.#at + 1, end)
     this.#at = end + 2
     switch (kind) {
       case 0x24:

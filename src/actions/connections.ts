@@ -1,4 +1,11 @@
-import { checkConnection as checkOpened, connectionSpec, discover, type OpenConnection } from '#src/connectors/connectors.ts'
+import {
+  checkConnection as checkOpened,
+  connectionSpec,
+  discover,
+  filesPrefix,
+  type ConnectionSpec,
+  type OpenConnection,
+} from '#src/connectors/connectors.ts'
 import type { CheckResult, Stream } from '#src/connectors/connector.ts'
 import {
   deleteConnection as deleteConnectionRow,
@@ -10,11 +17,14 @@ import {
   type ConnectionKind,
 } from '#src/db/connections.ts'
 import { StepFailure } from '#src/domain/failure.ts'
+import { fieldProblems } from '#src/domain/field-problem.ts'
 import { newId, type ConnectionId } from '#src/domain/id.ts'
+import { mergePatch } from '#src/domain/merge-patch.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { openConnection } from '#src/engine/open-connection.ts'
 import { allow, type Context } from './context.ts'
+import { outside } from './outside.ts'
 
 /** How long a check or a look at the tables may take before we say so. */
 const patienceMs = 30_000
@@ -37,6 +47,7 @@ export async function createConnection(
   })
 }
 
+/** Merges the change into what is there (RFC 7396); the secret, which nobody can see, is replaced as a whole. */
 export async function updateConnection(
   ctx: Context,
   id: ConnectionId,
@@ -47,32 +58,54 @@ export async function updateConnection(
   const current = await getConnection(ctx.tenantDb, id)
   if (expected !== 'any' && !expected.includes(current.version)) throw stale()
   const spec = connectionSpec(current.kind)
-  const secret = change.secret === undefined ? undefined : await sealed(ctx, id, parsed('secret', spec.secret, change.secret))
+  const config =
+    change.config === undefined
+      ? undefined
+      : parsed('config', spec.config, mergePatch(current.config, change.config) ?? {})
+  if (config && current.secret !== null && change.secret === undefined) refuseRedirect(spec, current, config)
+  const secret =
+    change.secret === undefined
+      ? undefined
+      : await sealed(ctx, id, parsed('secret', spec.secret, mergePatch({}, change.secret) ?? {}))
   const changed = await updateConnectionRow(ctx.tenantDb, id, current.version, {
     ...(change.name === undefined ? {} : { name: change.name }),
-    ...(change.config === undefined
-      ? {}
-      : { config: parsed('config', spec.config, { ...current.config, ...asObject(change.config) }) }),
-    ...(secret ? { secret } : {}),
+    ...(config ? { config } : {}),
+    ...(secret === undefined ? {} : { secret }),
   })
   if (!changed) throw stale()
   return changed
 }
 
-const stale = () => new Problem('precondition_failed', 'It has changed since you read it; read it again.')
-const asObject = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {})
-
-type Schema = { safeParse(value: unknown): { success: true; data: unknown } | { success: false; error: { issues: readonly { path: readonly PropertyKey[]; message: string }[] } } }
-
-function parsed(where: 'config' | 'secret', schema: Schema, value: unknown): Record<string, unknown> {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data as Record<string, unknown>
-  const fields = result.error.issues.map((issue) => ({ path: [where, ...issue.path.map(String)].join('.'), message: issue.message }))
-  throw new Problem('invalid', 'Some fields are not valid.', { fields })
+/** Who may write a connection may not read its secret, so they must not have it sent to a place of their choice either. */
+function refuseRedirect(spec: ConnectionSpec, current: Connection, config: Record<string, unknown>): void {
+  const moved = spec.secretGoesBy.filter((key) => config[key] !== current.config[key])
+  if (moved.length === 0) return
+  const fields = [{ path: 'secret', message: `must be given again when ${moved.join(' or ')} changes` }]
+  throw new Problem('invalid', 'The stored secret is only for where it was given for.', { fields })
 }
 
-const sealed = async (ctx: Context, id: ConnectionId, secret: Record<string, unknown>): Promise<string | null> =>
-  Object.keys(secret).length === 0 ? null : ctx.services.secrets.seal(ctx.tenantDb, id, JSON.stringify(secret))
+const stale = () => new Problem('precondition_failed', 'It has changed since you read it; read it again.')
+
+function parsed(
+  where: 'config' | 'secret',
+  schema: ConnectionSpec['config'],
+  value: unknown,
+): Record<string, unknown> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data as Record<string, unknown>
+  throw new Problem('invalid', 'Some fields are not valid.', {
+    fields: fieldProblems(result.error.issues, where),
+  })
+}
+
+const sealed = async (
+  ctx: Context,
+  id: ConnectionId,
+  secret: Record<string, unknown>,
+): Promise<string | null> =>
+  Object.keys(secret).length === 0
+    ? null
+    : ctx.services.secrets.seal(ctx.tenantDb, id, JSON.stringify(secret))
 
 export async function readConnection(ctx: Context, id: ConnectionId): Promise<Connection> {
   allow(ctx, 'connections:read')
@@ -82,32 +115,44 @@ export async function readConnection(ctx: Context, id: ConnectionId): Promise<Co
 export async function readConnections(ctx: Context, page: PageRequest): Promise<Page<Connection>> {
   allow(ctx, 'connections:read')
   const after = page.after?.[0] as ConnectionId | undefined
-  return toPage(await listConnections(ctx.tenantDb, after, page.limit), page.limit, (connection) => [connection.id])
+  return toPage(await listConnections(ctx.tenantDb, after, page.limit), page.limit, (connection) => [
+    connection.id,
+  ])
 }
 
-export async function deleteConnection(ctx: Context, id: ConnectionId): Promise<void> {
+/** Deletes a connection that nothing needs: no pipeline, and no file that would be left where nobody can reach it. */
+export async function deleteConnection(
+  ctx: Context,
+  id: ConnectionId,
+  expected: readonly number[] | 'any',
+): Promise<void> {
   allow(ctx, 'connections:write')
-  await deleteConnectionRow(ctx.tenantDb, id)
+  const { kind } = await getConnection(ctx.tenantDb, id)
+  if (kind === 'files') {
+    const { objects } = await outside(ctx.services.storage.list(ctx.tenantId, filesPrefix(id), undefined, 1))
+    if (objects.length > 0) throw new Problem('conflict', 'This connection holds files; delete them first.')
+  }
+  if ((await deleteConnectionRow(ctx.tenantDb, id, expected)) === 'changed') throw stale()
 }
 
 /** Tries the connection now; a failure is an answer, not an error. */
 export async function checkConnection(ctx: Context, id: ConnectionId): Promise<CheckResult> {
   allow(ctx, 'connections:read')
-  return checkOpened(await opened(ctx, id))
+  try {
+    return await checkOpened(await opened(ctx, id))
+  } catch (error) {
+    if (error instanceof StepFailure) return { ok: false, code: error.code, detail: error.message }
+    throw error
+  }
 }
 
 /** Its streams, with their columns and types. */
 export async function readStreams(ctx: Context, id: ConnectionId): Promise<Stream[]> {
   allow(ctx, 'connections:read')
-  try {
-    return await discover(await opened(ctx, id))
-  } catch (error) {
-    if (error instanceof StepFailure) throw new Problem('invalid', error.message, { cause: error })
-    throw error
-  }
+  return outside(opened(ctx, id).then(discover))
 }
 
-export async function opened(ctx: Context, id: ConnectionId): Promise<OpenConnection> {
+async function opened(ctx: Context, id: ConnectionId): Promise<OpenConnection> {
   const connection = await getConnection(ctx.tenantDb, id)
   return openConnection(ctx.services, ctx.tenantDb, connection, AbortSignal.timeout(patienceMs))
 }

@@ -11,7 +11,10 @@ export async function readDatasets(ctx: Context, page: PageRequest): Promise<Pag
   return toPage(await listDatasets(ctx.tenantDb, before, page.limit), page.limit, (dataset) => [dataset.id])
 }
 
-export async function readDataset(ctx: Context, id: DatasetId): Promise<Dataset & { versions: VersionSummary[] }> {
+export async function readDataset(
+  ctx: Context,
+  id: DatasetId,
+): Promise<Dataset & { versions: VersionSummary[] }> {
   allow(ctx, 'datasets:read')
   return getDataset(ctx.tenantDb, id)
 }

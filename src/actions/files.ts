@@ -1,9 +1,11 @@
+import { fileKey, filesPrefix } from '#src/connectors/connectors.ts'
 import { getConnection } from '#src/db/connections.ts'
-import { fileKey } from '#src/connectors/connectors.ts'
 import type { ConnectionId } from '#src/domain/id.ts'
+import type { Page, PageRequest } from '#src/domain/page.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
 import type { SignedRequest } from '#src/storage/storage.ts'
 import { allow, type Context } from './context.ts'
+import { outside } from './outside.ts'
 
 export type StoredFile = { name: string; bytes: number; changedAt: Date }
 
@@ -29,24 +31,46 @@ export async function newUpload(
   return { ...upload, expiresAt: new Date(ctx.now().getTime() + uploadS * 1000) }
 }
 
-export async function readFiles(ctx: Context, connectionId: ConnectionId, cursor: string | undefined) {
+export async function readFiles(
+  ctx: Context,
+  connectionId: ConnectionId,
+  { limit, after }: PageRequest,
+): Promise<Page<StoredFile>> {
   allow(ctx, 'connections:read')
   await filesConnection(ctx, connectionId)
-  const folder = fileKey(ctx.tenantId, connectionId, '')
-  const listed = await ctx.services.storage.list(ctx.tenantId, folder.slice(`tenants/${ctx.tenantId}/`.length), cursor)
-  const files: StoredFile[] = listed.objects.map(({ key, bytes, changedAt }) => ({ name: key.slice(folder.length), bytes, changedAt }))
-  return { files, next: listed.cursor }
+  const prefix = filesPrefix(connectionId)
+  const listed = await outside(ctx.services.storage.list(ctx.tenantId, prefix, after?.[0], limit))
+  const folder = `tenants/${ctx.tenantId}/${prefix}`
+  const items = listed.objects.map(({ key, bytes, changedAt }) => ({
+    name: key.slice(folder.length),
+    bytes,
+    changedAt,
+  }))
+  return { items, ...(listed.cursor ? { next: [listed.cursor] } : {}) }
+}
+
+export async function readFile(
+  ctx: Context,
+  connectionId: ConnectionId,
+  name: string,
+): Promise<{ name: string; bytes: number; etag: string }> {
+  allow(ctx, 'connections:read')
+  await filesConnection(ctx, connectionId)
+  const stored = await outside(ctx.services.storage.head(fileKey(ctx.tenantId, connectionId, name)))
+  if (!stored) throw notFound('file')
+  return { name, ...stored }
 }
 
 export async function deleteFile(ctx: Context, connectionId: ConnectionId, name: string): Promise<void> {
   allow(ctx, 'connections:write')
   await filesConnection(ctx, connectionId)
   const key = fileKey(ctx.tenantId, connectionId, name)
-  if (!(await ctx.services.storage.head(key))) throw notFound('file')
-  await ctx.services.storage.remove(key)
+  if (!(await outside(ctx.services.storage.head(key)))) throw notFound('file')
+  await outside(ctx.services.storage.remove(key))
 }
 
 async function filesConnection(ctx: Context, id: ConnectionId): Promise<void> {
   const connection = await getConnection(ctx.tenantDb, id)
-  if (connection.kind !== 'files') throw new Problem('conflict', `Connection "${connection.name}" holds no files.`)
+  if (connection.kind !== 'files')
+    throw new Problem('conflict', `Connection "${connection.name}" holds no files.`)
 }

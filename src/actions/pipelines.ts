@@ -1,3 +1,4 @@
+import { unknownConnections } from '#src/db/connections.ts'
 import {
   deletePipeline as deletePipelineRow,
   getPipeline,
@@ -9,6 +10,7 @@ import {
   type Pipeline,
   type PipelineVersion,
 } from '#src/db/pipelines.ts'
+import { badPatterns } from '#src/db/patterns.ts'
 import { newId, type PipelineId } from '#src/domain/id.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { parsePipeline, type Definition } from '#src/domain/pipeline.ts'
@@ -23,13 +25,19 @@ export type Source = { text: string; format: 'yaml' | 'json' }
 export type Warning = FieldProblem
 
 /** Checks a definition as saving it would, and stores nothing. */
-export async function checkPipeline(ctx: Context, source: Source): Promise<{ definition: Definition; warnings: Warning[] }> {
+export async function checkPipeline(
+  ctx: Context,
+  source: Source,
+): Promise<{ definition: Definition; warnings: Warning[] }> {
   allow(ctx, 'pipelines:read')
   const { definition, warnings } = await checked(ctx, source)
   return { definition, warnings }
 }
 
-export async function createPipeline(ctx: Context, source: Source): Promise<{ id: PipelineId; version: number; name: string; warnings: Warning[] }> {
+export async function createPipeline(
+  ctx: Context,
+  source: Source,
+): Promise<{ id: PipelineId; version: number; name: string; warnings: Warning[] }> {
   allow(ctx, 'pipelines:write')
   const { definition, plan, warnings } = await checked(ctx, source)
   const id = newId('pipeline', ctx.now())
@@ -47,10 +55,18 @@ export async function updatePipeline(
   allow(ctx, 'pipelines:write')
   const { definition, plan, warnings } = await checked(ctx, source)
   const current = await getPipeline(ctx.tenantDb, id)
-  const version = await replacePipeline(ctx.tenantDb, id, expected, current.version, newVersion(ctx, definition, plan, source))
-  if (version === undefined) throw new Problem('precondition_failed', 'It has changed since you read it; read it again.')
+  const version = await replacePipeline(
+    ctx.tenantDb,
+    id,
+    expected,
+    current.version,
+    newVersion(ctx, definition, plan, source),
+  )
+  if (version === undefined) throw stale()
   return { id, version, name: definition.name, warnings }
 }
+
+const stale = () => new Problem('precondition_failed', 'It has changed since you read it; read it again.')
 
 export async function readPipeline(ctx: Context, id: PipelineId): Promise<Pipeline> {
   allow(ctx, 'pipelines:read')
@@ -60,25 +76,39 @@ export async function readPipeline(ctx: Context, id: PipelineId): Promise<Pipeli
 export async function readPipelines(ctx: Context, page: PageRequest): Promise<Page<Pipeline>> {
   allow(ctx, 'pipelines:read')
   const before = page.after?.[0] as PipelineId | undefined
-  return toPage(await listPipelines(ctx.tenantDb, before, page.limit), page.limit, (pipeline) => [pipeline.id])
+  return toPage(await listPipelines(ctx.tenantDb, before, page.limit), page.limit, (pipeline) => [
+    pipeline.id,
+  ])
 }
 
-export async function readPipelineVersions(ctx: Context, id: PipelineId, page: PageRequest): Promise<Page<PipelineVersion>> {
+export async function readPipelineVersions(
+  ctx: Context,
+  id: PipelineId,
+  page: PageRequest,
+): Promise<Page<PipelineVersion>> {
   allow(ctx, 'pipelines:read')
   const before = page.after?.[0] === undefined ? undefined : Number(page.after[0])
-  return toPage(await listPipelineVersions(ctx.tenantDb, id, before, page.limit), page.limit, (version) => [String(version.version)])
+  return toPage(await listPipelineVersions(ctx.tenantDb, id, before, page.limit), page.limit, (version) => [
+    String(version.version),
+  ])
 }
 
-export async function deletePipeline(ctx: Context, id: PipelineId): Promise<void> {
+export async function deletePipeline(
+  ctx: Context,
+  id: PipelineId,
+  expected: readonly number[] | 'any',
+): Promise<void> {
   allow(ctx, 'pipelines:write')
-  await deletePipelineRow(ctx.tenantDb, id)
+  if ((await deletePipelineRow(ctx.tenantDb, id, expected)) === 'changed') throw stale()
 }
 
 async function checked(ctx: Context, source: Source) {
   const parsed = parsePipeline(source.text, source.format)
   if (!parsed.ok) throw refused(parsed.fields)
   const { definition } = parsed
+  refuseUnstartable(definition, parsed.source)
   const sqlReads = await readsOfSql(ctx, definition, parsed.source)
+  await refuseBadPatterns(ctx, definition, parsed.source)
   const graph = graphOf(definition, sqlReads, parsed.source)
   if (!graph.ok) throw refused(graph.fields)
   const plan = definition.steps.map((step, position) => ({
@@ -88,10 +118,70 @@ async function checked(ctx: Context, source: Source) {
     when: step.when,
     position,
   }))
-  return { definition, plan, warnings: graph.warnings }
+  return {
+    definition,
+    plan,
+    warnings: [...graph.warnings, ...(await missingConnections(ctx, definition, parsed.source))],
+  }
 }
 
-const refused = (fields: readonly FieldProblem[]) => new Problem('invalid', 'The definition is not valid.', { fields })
+/** A schedule gives no parameters, so each needs its default. */
+function refuseUnstartable({ triggers, parameters }: Definition, source: SourceMap): void {
+  if (triggers.length === 0) return
+  const bare = Object.keys(parameters).filter((name) => parameters[name]?.default === undefined)
+  const message = 'needs a default: a schedule starts the pipeline without parameters'
+  const fields = bare.map((name) => ({
+    path: `parameters.${name}`,
+    message,
+    ...source.at(['parameters', name]),
+  }))
+  if (fields.length > 0) throw refused(fields)
+}
+
+/** A warning, for a definition may be stored before its connections are made. */
+async function missingConnections(
+  ctx: Context,
+  { steps }: Definition,
+  source: SourceMap,
+): Promise<Warning[]> {
+  const uses = steps.flatMap((step, i) =>
+    step.kind === 'extract'
+      ? [{ name: step.extract.connection, at: ['steps', i, 'extract', 'connection'] }]
+      : step.kind === 'load'
+        ? [{ name: step.load.connection, at: ['steps', i, 'load', 'connection'] }]
+        : [],
+  )
+  if (uses.length === 0) return []
+  const unknown = await unknownConnections(ctx.tenantDb, [...new Set(uses.map(({ name }) => name))])
+  return uses
+    .filter(({ name }) => unknown.includes(name))
+    .map(({ name, at: [, index, kind, key], at }) => ({
+      path: `steps[${index}].${kind}.${key}`,
+      message: `there is no connection "${name}" yet`,
+      ...source.at(at),
+    }))
+}
+
+const refused = (fields: readonly FieldProblem[]) =>
+  new Problem('invalid', 'The definition is not valid.', { fields })
+
+/** Patterns run in PostgreSQL, so PostgreSQL says whether they are any. */
+async function refuseBadPatterns(ctx: Context, definition: Definition, source: SourceMap): Promise<void> {
+  const found = definition.steps.flatMap((step, i) =>
+    step.kind === 'check'
+      ? step.rules.flatMap((rule, j) => (rule.rule === 'matches' ? [{ i, j, pattern: rule.pattern }] : []))
+      : [],
+  )
+  const bad = new Set(await badPatterns(ctx.tenantDb, [...new Set(found.map(({ pattern }) => pattern))]))
+  const fields = found
+    .filter(({ pattern }) => bad.has(pattern))
+    .map(({ i, j }) => ({
+      path: `steps[${i}].rules[${j}].pattern`,
+      message: 'must be a regular expression as PostgreSQL reads them',
+      ...source.at(['steps', i, 'rules', j, 'pattern']),
+    }))
+  if (fields.length > 0) throw refused(fields)
+}
 
 /** Parses every SQL step; what is wrong in one is placed in the text of the definition. */
 async function readsOfSql(ctx: Context, definition: Definition, source: SourceMap): Promise<SqlReads> {
@@ -104,7 +194,8 @@ async function readsOfSql(ctx: Context, definition: Definition, source: SourceMa
     else {
       const place = source.at(['steps', index, 'sql'])
       for (const field of checked.fields) {
-        const inside = field.line === undefined ? '' : ` (line ${field.line} of the SQL, column ${field.column ?? 1})`
+        const inside =
+          field.line === undefined ? '' : ` (line ${field.line} of the SQL, column ${field.column ?? 1})`
         fields.push({ path: `steps[${index}].sql`, message: `${field.message}${inside}`, ...place })
       }
     }
@@ -113,7 +204,12 @@ async function readsOfSql(ctx: Context, definition: Definition, source: SourceMa
   return reads
 }
 
-const newVersion = (ctx: Context, definition: Definition, plan: NewVersion['plan'], source: Source): NewVersion => ({
+const newVersion = (
+  ctx: Context,
+  definition: Definition,
+  plan: NewVersion['plan'],
+  source: Source,
+): NewVersion => ({
   id: newId('pipelineVersion', ctx.now()),
   definition,
   plan,

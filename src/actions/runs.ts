@@ -25,30 +25,44 @@ export async function startRun(
   input: { pipelineId: PipelineId; parameters?: Record<string, unknown> | undefined },
 ): Promise<{ id: RunId; state: RunState; pipelineId: PipelineId }> {
   allow(ctx, 'runs:write')
-  const parameters = input.parameters ? await checkedParameters(ctx, input.pipelineId, input.parameters) : {}
+  const checked = input.parameters
+    ? await checkedParameters(ctx, input.pipelineId, input.parameters)
+    : { parameters: {} }
   const id = newId('run', ctx.now())
-  const wake = await startRunRow(ctx.tenantDb, {
+  const { pipelineId } = input
+  const started = await startRunRow(ctx.tenantDb, {
     id,
-    pipelineId: input.pipelineId,
-    parameters,
+    pipelineId,
+    ...checked,
     trigger: 'manual',
     traceparent: ctx.traceparent,
   })
-  ctx.defer(ctx.services.send(ctx.tenantId, wakeMessages(ctx.tenantId, id, [wake])))
-  return { id, state: 'queued', pipelineId: input.pipelineId }
+  if ('refused' in started) {
+    if (started.refused === 'parameters') await checkedParameters(ctx, pipelineId, {})
+    throw new Problem('conflict', 'The pipeline was changed at this moment; start the run again.')
+  }
+  ctx.defer(ctx.services.send(ctx.tenantId, wakeMessages(ctx.tenantId, id, [started.wake])))
+  return { id, state: 'queued', pipelineId }
 }
 
 async function checkedParameters(ctx: Context, pipelineId: PipelineId, given: Record<string, unknown>) {
-  const { definition } = await getPipeline(ctx.tenantDb, pipelineId)
+  const { definition, version } = await getPipeline(ctx.tenantDb, pipelineId)
   const resolved = resolveParameters(definition, given)
-  if (!resolved.ok) throw new Problem('invalid', 'Some parameters are not valid.', { fields: resolved.fields })
-  return resolved.parameters
+  if (!resolved.ok)
+    throw new Problem('invalid', 'Some parameters are not valid.', { fields: resolved.fields })
+  return { parameters: resolved.parameters, checkedFor: version }
 }
 
-export async function readRuns(ctx: Context, filter: Omit<RunFilter, 'before'>, page: PageRequest): Promise<Page<Run>> {
+export async function readRuns(
+  ctx: Context,
+  filter: Omit<RunFilter, 'before'>,
+  page: PageRequest,
+): Promise<Page<Run>> {
   allow(ctx, 'runs:read')
   const before = page.after?.[0] as RunId | undefined
-  return toPage(await listRuns(ctx.tenantDb, { ...filter, before }, page.limit), page.limit, (run) => [run.id])
+  return toPage(await listRuns(ctx.tenantDb, { ...filter, before }, page.limit), page.limit, (run) => [
+    run.id,
+  ])
 }
 
 export async function readRun(ctx: Context, id: RunId): Promise<Run & { steps: Step[] }> {

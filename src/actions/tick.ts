@@ -13,11 +13,21 @@ const most = { schedules: 200, messages: 1_000, versions: 20 }
 /** Once a minute: fires what is due, sends what is still in the outbox, clears away what nobody can read any more. */
 export async function tick(services: EngineServices): Promise<void> {
   const due = await dueSchedules(services.database, most.schedules)
-  for (const schedule of due) await fire(services, schedule)
+  for (const schedule of due) await fireOrSay(services, schedule)
   const waiting = await sweepOutbox(services.database, most.messages)
   const byTenant = Map.groupBy(waiting, (message) => message.tenantId)
   for (const [tenantId, messages] of byTenant) await services.send(tenantId, messages.flatMap(jobOf))
   await dropOldVersions(services.database, most.versions)
+}
+
+/** One schedule that cannot be fired must not keep the others, of every tenant, from their time. */
+async function fireOrSay(services: EngineServices, schedule: DueSchedule): Promise<void> {
+  try {
+    await fire(services, schedule)
+  } catch (error) {
+    const name = error instanceof Error ? error.name : typeof error
+    services.log({ event: 'schedule.failed', tenantId: schedule.tenantId, scheduleId: schedule.id, name })
+  }
 }
 
 async function fire(services: EngineServices, schedule: DueSchedule): Promise<void> {

@@ -31,13 +31,20 @@ export type OpenConnection = {
   signal: AbortSignal
 }
 
-const specs = {
-  postgres: { config: postgresConfig, secret: postgresSecret },
-  files: { config: filesConfig, secret: filesSecret },
-} as const satisfies Record<ConnectionKind, { config: z.ZodType; secret: z.ZodType }>
+export type ConnectionSpec = {
+  config: z.ZodType
+  secret: z.ZodType
+  /** The members of the configuration that say who gets to see the secret, and how safely. */
+  secretGoesBy: readonly string[]
+}
+
+const specs: Record<ConnectionKind, ConnectionSpec> = {
+  postgres: { config: postgresConfig, secret: postgresSecret, secretGoesBy: ['host', 'port', 'user', 'ssl'] },
+  files: { config: filesConfig, secret: filesSecret, secretGoesBy: [] },
+}
 
 /** What the configuration and the secret of each kind of connection must look like. */
-export const connectionSpec = (kind: ConnectionKind): { config: z.ZodType; secret: z.ZodType } => specs[kind]
+export const connectionSpec = (kind: ConnectionKind): ConnectionSpec => specs[kind]
 
 export async function checkConnection(connection: OpenConnection): Promise<CheckResult> {
   switch (connection.kind) {
@@ -80,20 +87,29 @@ export async function openLoad(connection: OpenConnection, spec: LoadSpec): Prom
     case 'postgres':
       return openPostgresLoad(toPostgres(connection), spec, optionsOf(connection))
     case 'files':
-      throw new StepFailure('not_a_destination', `Connection "${connection.name}" holds files; nothing can be loaded into it.`)
+      throw new StepFailure(
+        'not_a_destination',
+        `Connection "${connection.name}" holds files; nothing can be loaded into it.`,
+      )
   }
 }
 
 /** Takes away what a finished load left in its destination. */
-export async function dropLoadStage(connection: OpenConnection, load: { loadId: string; table: string }): Promise<void> {
+export async function dropLoadStage(
+  connection: OpenConnection,
+  load: { loadId: string; table: string },
+): Promise<void> {
   if (connection.kind === 'postgres') await dropStage(toPostgres(connection), load, optionsOf(connection))
 }
 
-/** Where a file of a files connection is kept; an empty name gives the folder. */
+/** Where a file of a files connection is kept. */
 export const fileKey = (tenantId: TenantId, connectionId: ConnectionId, name: string): StorageKey =>
   tenantKey(tenantId, `connections/${connectionId}/${name}`)
 
-const folderOf = ({ tenantId, id }: OpenConnection) => ({ tenantId, prefix: `connections/${id}/` })
+/** The part of its files' keys that is below the tenant's folder. */
+export const filesPrefix = (connectionId: ConnectionId): string => `connections/${connectionId}/`
+
+const folderOf = ({ tenantId, id }: OpenConnection) => ({ tenantId, prefix: filesPrefix(id) })
 
 /** Both were parsed by the connection's spec before they were stored. */
 const toPostgres = ({ name, config, secret }: OpenConnection): PostgresConnection => ({
@@ -102,4 +118,7 @@ const toPostgres = ({ name, config, secret }: OpenConnection): PostgresConnectio
   secret: secret as PostgresConnection['secret'],
 })
 
-const optionsOf = ({ allowPrivateHosts, signal }: OpenConnection) => ({ allowPrivate: allowPrivateHosts, signal })
+const optionsOf = ({ allowPrivateHosts, signal }: OpenConnection) => ({
+  allowPrivate: allowPrivateHosts,
+  signal,
+})

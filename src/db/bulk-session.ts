@@ -1,4 +1,5 @@
 import type { Client } from '@neondatabase/serverless'
+import { sqlStateOf } from './failure.ts'
 import { encodeStatement, syncMessage, type Param } from './wire.ts'
 
 export type BulkStatement = { text: string; params: readonly Param[] }
@@ -6,6 +7,8 @@ export type BulkStatement = { text: string; params: readonly Param[] }
 /** One frame of the socket; well under what a proxy takes. */
 const frameBytes = 512 * 1024
 const pieceBytes = 64 * 1024
+/** Signature, flags and the length of an extension that is empty. */
+const copyHeaderBytes = 19
 
 /** A failure that the server reported, by its SQLSTATE; its message may hold values, so it is never shown. */
 export class DatabaseFailure extends Error {
@@ -49,7 +52,11 @@ export class BulkSession {
     const client = makeClient()
     client.neonConfig.coalesceWrites = false
     const session = new BulkSession(client, claim)
-    await client.connect()
+    try {
+      await client.connect()
+    } catch (cause) {
+      throw new DatabaseFailure(sqlStateOf(cause) ?? '08006', cause)
+    }
     return session
   }
 
@@ -62,7 +69,7 @@ export class BulkSession {
 
   /**
    * Streams what a SELECT gives as PostgreSQL's binary COPY tuples, without its header and trailer. Nothing holds the
-   * server back while the caller is slow, so ask for a bounded range of rows a time.
+   * server back while the caller is slow, so ask for a bounded range of rows a time. A piece is good until the next.
    */
   async *copyOut(select: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const copy: BulkStatement = { text: `copy (${select}) to stdout with (format binary)`, params: [] }
@@ -115,8 +122,10 @@ class Exchange {
   private reject: (reason: unknown) => void = () => undefined
   private failure: unknown
   private readonly chunks: Uint8Array[] = []
-  private piece = new Uint8Array(pieceBytes)
+  private piece: Uint8Array = new Uint8Array(pieceBytes)
   private filled = 0
+  private isBegun = false
+  private readonly free: Uint8Array[] = []
   private over = false
   private wake: () => void = () => undefined
 
@@ -152,13 +161,13 @@ class Exchange {
     flush()
   }
 
+  /** Each piece is good until the next one is asked for; then its memory is written again. */
   async *tuples(): AsyncGenerator<Uint8Array> {
-    const strip = copyFraming()
     for (;;) {
       const chunk = this.chunks.shift()
       if (chunk) {
-        const rows = strip(chunk)
-        if (rows.length > 0) yield rows
+        yield chunk
+        this.free.push(new Uint8Array(chunk.buffer))
       } else if (this.over) {
         return
       } else {
@@ -172,20 +181,26 @@ class Exchange {
     this.end()
   }
 
-  /** A tuple a call, in a view of the receive buffer that is used again: copied, and joined to pieces worth passing on. */
+  /**
+   * A tuple a call, in a view of the receive buffer that is used again: copied, and joined to pieces worth passing on. The
+   * first one has the stream's header before it; the trailer comes alone, as a tuple of minus one fields.
+   */
   handleCopyData({ chunk }: { chunk: Uint8Array }): void {
-    if (this.filled + chunk.length > this.piece.length) {
+    const tuple = this.isBegun ? chunk : chunk.subarray(copyHeaderBytes)
+    this.isBegun = true
+    if (tuple.length === 0 || (tuple.length === 2 && tuple[0] === 0xff && tuple[1] === 0xff)) return
+    if (this.filled + tuple.length > this.piece.length) {
       this.passOn()
-      if (chunk.length > this.piece.length) this.piece = new Uint8Array(chunk.length)
+      if (tuple.length > this.piece.length) this.piece = new Uint8Array(tuple.length)
     }
-    this.piece.set(chunk, this.filled)
-    this.filled += chunk.length
+    this.piece.set(tuple, this.filled)
+    this.filled += tuple.length
   }
 
   private passOn(): void {
     if (this.filled === 0) return
     this.chunks.push(this.piece.subarray(0, this.filled))
-    this.piece = new Uint8Array(pieceBytes)
+    this.piece = this.free.pop() ?? new Uint8Array(pieceBytes)
     this.filled = 0
     this.wake()
   }
@@ -194,10 +209,9 @@ class Exchange {
     this.counts.push(Number(/(\d+)$/.exec(text)?.[1] ?? 0))
   }
 
-  /** The server's own error has a severity, and it still says when it is ready; the driver's is the last that is heard. */
-  handleError(error: { code?: string; severity?: string }): void {
-    this.failure ??= new DatabaseFailure(error.code ?? '08006', error)
-    if (error.severity === undefined) this.end()
+  /** The last that is heard: after an error the driver tells nobody that the server is ready again. */
+  handleError(error: { code?: string }): void {
+    this.fail(new DatabaseFailure(error.code ?? '08006', error))
   }
 
   handleReadyForQuery(): void {
@@ -217,20 +231,6 @@ class Exchange {
     this.wake()
     if (this.failure === undefined) this.resolve(this.counts)
     else this.reject(this.failure)
-  }
-}
-
-/** Takes the 19-byte header and the two-byte trailer off a binary COPY stream, whatever its chunk borders. */
-function copyFraming(): (chunk: Uint8Array) => Uint8Array {
-  let header = 19
-  let held: Uint8Array = new Uint8Array(0)
-  return (chunk) => {
-    const skipped = Math.min(header, chunk.length)
-    header -= skipped
-    const bytes = joined([held, chunk.subarray(skipped)], held.length + chunk.length - skipped)
-    const keep = Math.min(2, bytes.length)
-    held = bytes.slice(bytes.length - keep)
-    return bytes.subarray(0, bytes.length - keep)
   }
 }
 

@@ -15,7 +15,11 @@ export const tableOf = (version: DatasetVersionId): string => `data."${version}"
 /**
  * What readers of these datasets see inside a run: the newest version that the run itself made, else the current one.
  */
-export async function versionsFor(db: TenantDb, runId: RunId, names: readonly string[]): Promise<Map<string, DatasetVersion>> {
+export async function versionsFor(
+  db: TenantDb,
+  runId: RunId,
+  names: readonly string[],
+): Promise<Map<string, DatasetVersion>> {
   const [result] = await db.statements([
     statement(sql`
       select distinct on (d.name) d.name, v.id, v.columns, v.rows
@@ -25,8 +29,18 @@ export async function versionsFor(db: TenantDb, runId: RunId, names: readonly st
         and (v.run_id = ${runId} or v.id = d.current_version_id)
       order by d.name, (v.run_id = ${runId}) desc, v.ready_at desc`),
   ])
-  const rows = (result?.rows ?? []) as { name: string; id: DatasetVersionId; columns: ColumnSpec[]; rows: string }[]
-  return new Map(rows.map((row) => [row.name, { id: row.id, name: row.name, columns: row.columns, rows: Number(row.rows) }]))
+  const rows = (result?.rows ?? []) as {
+    name: string
+    id: DatasetVersionId
+    columns: ColumnSpec[]
+    rows: string
+  }[]
+  return new Map(
+    rows.map((row) => [
+      row.name,
+      { id: row.id, name: row.name, columns: row.columns, rows: Number(row.rows) },
+    ]),
+  )
 }
 
 /** The statement that makes the table of a new version; see app.create_version. */
@@ -46,7 +60,10 @@ export function creation(
 /** The statement that makes a filled version current; without `rows` they are counted. */
 export const publication = (version: DatasetVersionId, rows?: number): Statement =>
   rows === undefined
-    ? { text: `select app.publish_version($1, (select count(*) from ${tableOf(version)}))`, params: [version] }
+    ? {
+        text: `select app.publish_version($1, (select count(*) from ${tableOf(version)}))`,
+        params: [version],
+      }
     : { text: `select app.publish_version($1, $2)`, params: [version, rows] }
 
 /** Pages of 8 KB that a version's table has: a range of pages is a bounded range of rows. */
@@ -55,7 +72,10 @@ export const pagesOf = async (db: TenantDb, version: DatasetVersionId): Promise<
 
 /** The statements between run as weir_query, which can read and fill dataset tables and do nothing else. */
 export const asQueryRole = (statements: readonly Statement[], timeoutMs: number): Statement[] => [
-  { text: `select set_config('statement_timeout', $1, true), set_config('role', 'weir_query', true)`, params: [String(timeoutMs)] },
+  {
+    text: `select set_config('statement_timeout', $1, true), set_config('role', 'weir_query', true)`,
+    params: [String(timeoutMs)],
+  },
   ...statements,
   { text: `select set_config('role', 'none', true), set_config('statement_timeout', '0', true)` },
 ]
@@ -65,7 +85,15 @@ export async function dropOldVersions(database: Database, limit: number): Promis
   await database.open(database.sql.execute(sql`select app.drop_old_versions(${limit})`))
 }
 
-export type Dataset = { id: DatasetId; name: string; createdAt: Date; updatedAt: Date; versionId: DatasetVersionId | null; rows: number | null; columns: ColumnSpec[] | null }
+export type Dataset = {
+  id: DatasetId
+  name: string
+  createdAt: Date
+  updatedAt: Date
+  versionId: DatasetVersionId | null
+  rows: number | null
+  columns: ColumnSpec[] | null
+}
 
 const datasetColumns = {
   id: datasets.id,
@@ -87,7 +115,11 @@ const selectDatasets = (db: TenantDb) =>
     )
 
 /** Newest first; one row more than `limit` says that there are further ones. */
-export async function listDatasets(db: TenantDb, before: DatasetId | undefined, limit: number): Promise<Dataset[]> {
+export async function listDatasets(
+  db: TenantDb,
+  before: DatasetId | undefined,
+  limit: number,
+): Promise<Dataset[]> {
   const [rows] = await db.run(
     selectDatasets(db)
       .where(and(eq(datasets.tenantId, db.tenantId), before ? lt(datasets.id, before) : undefined))
@@ -97,11 +129,22 @@ export async function listDatasets(db: TenantDb, before: DatasetId | undefined, 
   return rows
 }
 
-export type VersionSummary = { id: DatasetVersionId; state: string; rows: number; runId: RunId; stepKey: string; createdAt: Date; readyAt: Date | null }
+export type VersionSummary = {
+  id: DatasetVersionId
+  state: string
+  rows: number
+  runId: RunId
+  stepKey: string
+  createdAt: Date
+  readyAt: Date | null
+}
 
 const keptInSight = 20
 
-export async function getDataset(db: TenantDb, id: DatasetId): Promise<Dataset & { versions: VersionSummary[] }> {
+export async function getDataset(
+  db: TenantDb,
+  id: DatasetId,
+): Promise<Dataset & { versions: VersionSummary[] }> {
   const [[found], versions] = await db.run(
     selectDatasets(db).where(and(eq(datasets.tenantId, db.tenantId), eq(datasets.id, id))),
     db.sql
@@ -132,7 +175,10 @@ export async function previewRows(
 ): Promise<(string | null)[][]> {
   const values = columns.map((column) => `left(${quoteIdent(column.name)}::text, 500)`).join(', ')
   const [, result] = await db.statements(
-    asQueryRole([{ text: `select array[${values}] as row from ${tableOf(version)} limit $1`, params: [limit] }], 10_000),
+    asQueryRole(
+      [{ text: `select array[${values}] as row from ${tableOf(version)} limit $1`, params: [limit] }],
+      10_000,
+    ),
   )
   return (result?.rows ?? []).map((row) => row['row'] as (string | null)[])
 }

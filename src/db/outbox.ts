@@ -24,11 +24,18 @@ export async function sweepOutbox(database: Database, limit: number): Promise<Ou
 }
 
 /** The stage of a finished load is dropped by a job of its own, once the step is known to be finished. */
-export const dropStageLater = (tenantId: TenantId, connectionId: ConnectionId, loadId: string, table: string): Statement =>
+export const dropStageLater = (
+  tenantId: TenantId,
+  connectionId: ConnectionId,
+  loadId: string,
+  table: string,
+): Statement =>
   statement(sql`
     insert into outbox (tenant_id, kind, payload, send_after)
     values (${tenantId}, 'connection.drop_stage', ${JSON.stringify({ connectionId, loadId, table })}::jsonb, now())`)
 
 export async function removeFromOutbox(db: TenantDb, id: number): Promise<void> {
-  await db.statements([{ text: 'delete from outbox where tenant_id = $1 and id = $2', params: [db.tenantId, id] }])
+  await db.statements([
+    { text: 'delete from outbox where tenant_id = $1 and id = $2', params: [db.tenantId, id] },
+  ])
 }

@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
+import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
 import type { Id, PipelineId, PipelineVersionId } from '#src/domain/id.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
@@ -40,7 +40,8 @@ export async function insertPipeline(db: TenantDb, id: PipelineId, version: NewV
   if (!made) throw nameTaken(version.definition.name)
 }
 
-export const nameTaken = (name: string) => new Problem('conflict', `There is a pipeline named "${name}" already.`)
+export const nameTaken = (name: string) =>
+  new Problem('conflict', `There is a pipeline named "${name}" already.`)
 
 /** Both statements write only where the pipeline of this id has this version, so a lost race stores nothing. */
 function versionInsert(db: TenantDb, id: PipelineId, number: number, version: NewVersion) {
@@ -134,7 +135,11 @@ export async function getPipeline(db: TenantDb, id: PipelineId): Promise<Pipelin
 }
 
 /** Newest first; one row more than `limit` says that there are further ones. */
-export async function listPipelines(db: TenantDb, before: PipelineId | undefined, limit: number): Promise<Pipeline[]> {
+export async function listPipelines(
+  db: TenantDb,
+  before: PipelineId | undefined,
+  limit: number,
+): Promise<Pipeline[]> {
   const [rows] = await db.run(
     selectPipelines(db)
       .where(
@@ -150,7 +155,13 @@ export async function listPipelines(db: TenantDb, before: PipelineId | undefined
   return rows
 }
 
-export type PipelineVersion = { version: number; source: string; format: 'yaml' | 'json'; createdBy: string; createdAt: Date }
+export type PipelineVersion = {
+  version: number
+  source: string
+  format: 'yaml' | 'json'
+  createdBy: string
+  createdAt: Date
+}
 
 export async function listPipelineVersions(
   db: TenantDb,
@@ -186,15 +197,26 @@ export async function listPipelineVersions(
   return rows
 }
 
-/** Hides the pipeline and stops its schedules; its runs stay as evidence. */
-export async function deletePipeline(db: TenantDb, id: PipelineId): Promise<void> {
-  const [[gone]] = await db.run(
+/** Hides the pipeline and stops its schedules, where it still is in a version that the caller expects; its runs stay. */
+export async function deletePipeline(
+  db: TenantDb,
+  id: PipelineId,
+  expected: readonly number[] | 'any',
+): Promise<'deleted' | 'changed'> {
+  const one = and(eq(pipelines.tenantId, db.tenantId), eq(pipelines.id, id), isNull(pipelines.deletedAt))
+  const [[gone], , [left]] = await db.run(
     db.sql
       .update(pipelines)
       .set({ deletedAt: sql`now()` })
-      .where(and(eq(pipelines.tenantId, db.tenantId), eq(pipelines.id, id), isNull(pipelines.deletedAt)))
+      .where(and(one, expected === 'any' ? undefined : inArray(pipelines.currentVersion, [...expected])))
       .returning({ id: pipelines.id }),
-    db.sql.execute(sql`delete from schedules where tenant_id = ${db.tenantId} and pipeline_id = ${id}`),
+    db.sql.execute(sql`
+      delete from schedules s using pipelines p
+      where s.tenant_id = ${db.tenantId} and s.pipeline_id = ${id} and p.tenant_id = s.tenant_id and p.id = s.pipeline_id
+        and p.deleted_at is not null`),
+    db.sql.select({ id: pipelines.id }).from(pipelines).where(one),
   )
-  if (!gone) throw notFound('pipeline')
+  if (gone) return 'deleted'
+  if (!left) throw notFound('pipeline')
+  return 'changed'
 }

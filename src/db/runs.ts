@@ -58,22 +58,34 @@ export type StepResult = {
 
 export type Completion = { runState: RunState; step?: ClaimedStep | null; wakes: Wake[] }
 
-/** Starts a run of the pipeline's current version; see app.start_run. */
+export type NewRun = {
+  id: RunId
+  pipelineId: PipelineId
+  /** Checked against version `checkedFor`; without it there are none, and a version that needs some is not started. */
+  parameters: Record<string, unknown>
+  checkedFor?: number | undefined
+  trigger: 'manual' | 'schedule'
+  traceparent?: string | undefined
+}
+
+/** Starts a run of the pipeline's current version, if its parameters are good for that one; see app.start_run. */
 export async function startRun(
   db: TenantDb,
-  run: {
-    id: RunId
-    pipelineId: PipelineId
-    parameters: Record<string, unknown>
-    trigger: 'manual' | 'schedule'
-    traceparent?: string | undefined
-  },
-): Promise<Wake> {
-  const started = await db.call<{ outboxId: number } | null>(
-    sql`app.start_run(${run.id}, ${run.pipelineId}, ${JSON.stringify(run.parameters)}::jsonb, ${run.trigger}, ${run.traceparent ?? null})`,
-  )
+  run: NewRun,
+): Promise<{ wake: Wake } | { refused: 'version' | 'parameters' }> {
+  const checkedFor = run.checkedFor ?? null
+  const started = await db.call<{ outboxId: number } | { refused: 'version' | 'parameters' } | null>(sql`(
+    select case
+      when p.current_version <> ${checkedFor}::int then '{"refused": "version"}'::jsonb
+      when ${checkedFor}::int is null and exists (
+        select from jsonb_each(v.definition->'parameters') d where d.value->'default' is null
+      ) then '{"refused": "parameters"}'::jsonb
+      else app.start_run(${run.id}, p.id, ${JSON.stringify(run.parameters)}::jsonb, ${run.trigger}, ${run.traceparent ?? null}) end
+    from pipelines p
+    join pipeline_versions v on v.tenant_id = p.tenant_id and v.pipeline_id = p.id and v.version = p.current_version
+    where p.tenant_id = ${db.tenantId} and p.id = ${run.pipelineId} and p.deleted_at is null)`)
   if (!started) throw notFound('pipeline')
-  return { id: started.outboxId, runId: run.id }
+  return 'refused' in started ? started : { wake: { id: started.outboxId, runId: run.id } }
 }
 
 export const claimStep = (
@@ -109,7 +121,9 @@ export async function cancelRun(
   db: TenantDb,
   runId: RunId,
 ): Promise<{ runState: RunState; over?: true; wakes?: Wake[] }> {
-  const cancelled = await db.call<{ runState: RunState; over?: true; wakes?: Wake[] } | null>(sql`app.cancel_run(${runId})`)
+  const cancelled = await db.call<{ runState: RunState; over?: true; wakes?: Wake[] } | null>(
+    sql`app.cancel_run(${runId})`,
+  )
   if (!cancelled) throw notFound('run')
   return cancelled
 }
@@ -152,7 +166,11 @@ const selectRuns = (db: TenantDb) =>
       and(eq(pipelineVersions.tenantId, runs.tenantId), eq(pipelineVersions.id, runs.versionId)),
     )
 
-export type RunFilter = { pipelineId?: PipelineId | undefined; state?: RunState | undefined; before?: RunId | undefined }
+export type RunFilter = {
+  pipelineId?: PipelineId | undefined
+  state?: RunState | undefined
+  before?: RunId | undefined
+}
 
 /** Newest first; one row more than `limit` says that there are further ones. */
 export async function listRuns(db: TenantDb, filter: RunFilter, limit: number): Promise<Run[]> {
@@ -224,7 +242,11 @@ export async function eventsOf(
   runId: RunId,
   after: number,
   limit: number,
-): Promise<{ events: RunEvent[]; finished: boolean; steps: Pick<Step, 'key' | 'state' | 'rowsIn' | 'rowsOut' | 'rowsRejected'>[] }> {
+): Promise<{
+  events: RunEvent[]
+  finished: boolean
+  steps: Pick<Step, 'key' | 'state' | 'rowsIn' | 'rowsOut' | 'rowsRejected'>[]
+}> {
   const [[run], events, progress] = await db.run(
     db.sql
       .select({ finishedAt: runs.finishedAt })

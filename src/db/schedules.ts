@@ -15,7 +15,9 @@ export type DueSchedule = {
 
 export async function dueSchedules(database: Database, limit: number): Promise<DueSchedule[]> {
   const [result] = await database.open(
-    database.sql.execute(sql`select tenant_id, id, pipeline_id, cron, timezone, next_fire_at::text from app.due_schedules(${limit})`),
+    database.sql.execute(
+      sql`select tenant_id, id, pipeline_id, cron, timezone, next_fire_at::text from app.due_schedules(${limit})`,
+    ),
   )
   return result.rows.map((row) => ({
     tenantId: row['tenant_id'] as TenantId,

@@ -11,6 +11,11 @@ export type SecretBox = {
   unseal(db: TenantDb, belongsTo: string, sealed: string): Promise<string>
 }
 
+/** Sealed for something else, changed since, or of a version that is not known here. */
+export class SealBroken extends Error {
+  override readonly name = 'SealBroken'
+}
+
 const keptKeys = 200
 
 /** @param masterKeys base64url, 32 bytes each: the first seals, all of them unseal */
@@ -41,9 +46,19 @@ export function secretBox(masterKeys: readonly string[]): SecretBox {
 
   return {
     seal: async (db, belongsTo, plain) =>
-      encrypt(await dataKey(db), `${db.tenantId} ${belongsTo}`, Uint8Array.from(new TextEncoder().encode(plain))),
-    unseal: async (db, belongsTo, sealed) =>
-      new TextDecoder().decode(await decrypt(await dataKey(db), `${db.tenantId} ${belongsTo}`, sealed)),
+      encrypt(
+        await dataKey(db),
+        `${db.tenantId} ${belongsTo}`,
+        Uint8Array.from(new TextEncoder().encode(plain)),
+      ),
+    async unseal(db, belongsTo, sealed) {
+      const key = await dataKey(db)
+      try {
+        return new TextDecoder().decode(await decrypt(key, `${db.tenantId} ${belongsTo}`, sealed))
+      } catch (cause) {
+        throw new SealBroken('what is sealed does not open here', { cause })
+      }
+    },
   }
 }
 
@@ -61,7 +76,9 @@ async function decrypt(key: CryptoKey, belongsTo: string, sealed: string): Promi
   const [version, iv, body] = sealed.split('.')
   if (version !== 'v1' || !iv || !body) throw new Error('what is sealed here is not of a known version')
   const additionalData = new TextEncoder().encode(belongsTo)
-  return new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-GCM', iv: bytesOf(iv), additionalData }, key, bytesOf(body)))
+  return new Uint8Array(
+    await crypto.subtle.decrypt({ name: 'AES-GCM', iv: bytesOf(iv), additionalData }, key, bytesOf(body)),
+  )
 }
 
 async function decryptWithAny(keys: readonly Promise<CryptoKey>[], belongsTo: string, sealed: string) {

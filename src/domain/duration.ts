@@ -21,3 +21,5 @@ export const duration = z
     error: 'must be a duration of at most a year such as 30s, 15m, 2h or 1d12h',
   })
   .transform((text) => parseDuration(text) ?? 0)
+
+export const longerThanNothing = duration.refine((ms) => ms > 0, { error: 'must be longer than nothing' })

@@ -31,13 +31,13 @@ export function resolveParameters(
   for (const [name, { type, default: fallback }] of Object.entries(definition.parameters)) {
     const value = Object.hasOwn(given, name) ? given[name] : fallback
     if (value === undefined) fields.push({ path: `parameters.${name}`, message: 'must be given: it has no default' })
-    else if (!isOf(type, value)) fields.push({ path: `parameters.${name}`, message: `must be ${words[type]}` })
+    else if (!isOf(type, value)) fields.push({ path: `parameters.${name}`, message: `must be ${parameterWords[type]}` })
     else parameters[name] = value
   }
   return fields.length > 0 ? { ok: false, fields } : { ok: true, parameters }
 }
 
-const words: Record<ParameterType, string> = {
+export const parameterWords: Record<ParameterType, string> = {
   text: 'a text',
   integer: 'a whole number',
   number: 'a number',

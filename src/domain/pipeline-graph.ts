@@ -1,6 +1,7 @@
 import type { Definition, Step } from './pipeline.ts'
 import type { FieldProblem } from './problem.ts'
 import type { SourceMap } from './pipeline-source.ts'
+import { decide } from './run-state.ts'
 import { nearest } from './spelling.ts'
 
 export type Graph =
@@ -44,8 +45,9 @@ export function graphOf(definition: Definition, sqlReads: SqlReads, source: Sour
     }
     for (const dataset of readBy(step, sqlReads)) {
       const maker = makerOf.get(dataset)
-      if (maker === undefined) outside.add(dataset)
-      else if (maker !== step.id) own?.add(maker)
+      // What a step reads and makes anew is, to it, what was there before the run.
+      if (maker === undefined || maker === step.id) outside.add(dataset)
+      else own?.add(maker)
     }
   }
   if (fields.length > 0) return { ok: false, fields }
@@ -60,7 +62,7 @@ export function graphOf(definition: Definition, sqlReads: SqlReads, source: Sour
     ok: true,
     needs: new Map([...needs].map(([id, set]) => [id, [...set]])),
     reads: [...outside],
-    warnings: unusedParameters(definition, sqlReads, source),
+    warnings: [...unusedParameters(definition, sqlReads, source), ...neverRun(steps, needs, source)],
   }
 }
 
@@ -132,10 +134,18 @@ function cycleIn(needs: ReadonlyMap<string, ReadonlySet<string>>): string[] | un
   return path
 }
 
+/** A step that waits for one of the steps that it needs, and needs none, waits in vain. */
+function neverRun(steps: readonly Step[], needs: ReadonlyMap<string, ReadonlySet<string>>, source: SourceMap): FieldProblem[] {
+  return steps.flatMap(({ id, when }, index) => {
+    if (needs.get(id)?.size !== 0 || decide(when, { total: 0, succeeded: 0, failed: 0, skipped: 0 }) === 'run') return []
+    return [{ path: `steps[${index}].when`, message: `this step never runs: it needs no other step, and ${when} wants one`, ...source.at(['steps', index, 'when']) }]
+  })
+}
+
 function unusedParameters(definition: Definition, sqlReads: SqlReads, source: SourceMap): FieldProblem[] {
   const used = new Set([...sqlReads.values()].flatMap(({ parameters }) => parameters))
   const filters = JSON.stringify(definition.steps.filter((step) => step.kind === 'transform'))
   return Object.keys(definition.parameters)
-    .filter((name) => !used.has(name) && !filters.includes(`\${params.${name}}`))
+    .filter((name) => !used.has(name) && !filters.includes(`"\${params.${name}}"`))
     .map((name) => ({ path: `parameters.${name}`, message: 'no step uses this parameter', ...source.at(['parameters', name]) }))
 }

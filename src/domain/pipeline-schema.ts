@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { duration } from './duration.ts'
+import { columnName as column } from './column-name.ts'
+import { duration, longerThanNothing } from './duration.ts'
 import { rule } from './rule.ts'
 import { whens } from './run-state.ts'
 import { transforms, type TransformName } from './transform.ts'
@@ -11,7 +12,6 @@ const name = z
 const connectionName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter')
-const column = z.string().min(1).max(63)
 
 export const retry = z.strictObject({
   attempts: z.number().int().min(1).max(20).default(3),
@@ -25,7 +25,7 @@ const base = {
   id: name,
   after: z.array(name).default([]),
   when: z.enum(whens).default('all_success'),
-  timeout: duration.optional(),
+  timeout: longerThanNothing.optional(),
   retry: retry.optional(),
 }
 
@@ -82,6 +82,8 @@ export const stepSchemas = {
 export type StepKind = keyof typeof stepSchemas
 export const stepKinds = Object.keys(stepSchemas) as StepKind[]
 
+export const mostSteps = 500
+
 export const parameterTypes = ['text', 'integer', 'number', 'boolean', 'date', 'timestamp'] as const
 export type ParameterType = (typeof parameterTypes)[number]
 
@@ -102,9 +104,9 @@ export const definitionSchema = z.strictObject({
     .max(20)
     .default([]),
   concurrency: z.number().int().min(1).max(1_000).optional(),
-  timeout: duration.default(24 * 3_600_000),
+  timeout: longerThanNothing.default(24 * 3_600_000),
   retry: retry.default({ attempts: 3, backoff: 'exponential', jitter: true }),
-  steps: z.array(z.record(z.string(), z.unknown())).min(1).max(500),
+  steps: z.array(z.record(z.string(), z.unknown())).min(1).max(mostSteps),
 })
 
 /** For editors: the whole definition, as it is written. */

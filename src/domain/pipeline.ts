@@ -1,7 +1,10 @@
 import type * as z from 'zod'
 import type { FieldProblem } from './problem.ts'
-import { definitionSchema, stepKinds, stepSchemas, type ParameterType, type StepKind } from './pipeline-schema.ts'
-import { readSource, type SourceMap } from './pipeline-source.ts'
+import { definitionSchema, mostSteps, stepKinds, stepSchemas, type ParameterType, type StepKind } from './pipeline-schema.ts'
+import { mostProblems, readSource, type SourceMap } from './pipeline-source.ts'
+import { wordsOf } from './pipeline-words.ts'
+import { isOf, parameterWords } from './parameters.ts'
+import { parameterProblems } from './pipeline-parameters.ts'
 import type { RetryPolicy } from './retry.ts'
 import type { Rule } from './rule.ts'
 import type { When } from './run-state.ts'
@@ -59,7 +62,7 @@ export function parsePipeline(text: string, format: 'yaml' | 'json'): Parsed {
   const { source } = read
   const fields: FieldProblem[] = []
   const complain: Complain = (path, message) => {
-    fields.push({ path: pathText(path), message, ...source.at(path) })
+    if (fields.length < mostProblems) fields.push({ path: pathText(path), message, ...source.at(path) })
   }
   const whole = parseWith(definitionSchema, read.value, [], complain)
   const steps = stepsOf(read.value).flatMap((step, i) => parseStep(step, ['steps', i], complain))
@@ -67,6 +70,10 @@ export function parsePipeline(text: string, format: 'yaml' | 'json'): Parsed {
     const problem = scheduleProblem(trigger.cron, trigger.timezone)
     if (problem) complain(['triggers', i, 'cron'], problem)
   }
+  for (const [name, { type, default: value }] of Object.entries(whole?.parameters ?? {})) {
+    if (value !== undefined && !isOf(type, value)) complain(['parameters', name, 'default'], `must be ${parameterWords[type]}, as the parameter's type says`)
+  }
+  if (whole) for (const { path, message } of parameterProblems(steps, Object.keys(whole.parameters))) complain(path, message)
   if (!whole || fields.length > 0) return { ok: false, fields }
   const { apiVersion: _, kind: __, timeout, retry, description, concurrency, ...rest } = whole
   const definition: Definition = {
@@ -82,7 +89,7 @@ export function parsePipeline(text: string, format: 'yaml' | 'json'): Parsed {
 
 const stepsOf = (value: unknown): unknown[] => {
   const steps = typeof value === 'object' && value !== null && 'steps' in value ? value.steps : undefined
-  return Array.isArray(steps) ? steps : []
+  return Array.isArray(steps) ? steps.slice(0, mostSteps) : []
 }
 
 function parseStep(value: unknown, path: Path, complain: Complain): Step[] {
@@ -163,12 +170,12 @@ function parseWith<S extends z.ZodType>(schema: S, value: unknown, path: Path, c
   for (const issue of parsed.error.issues) {
     if (issue.code === 'unrecognized_keys') {
       const known = keysAt(schema, issue.path)
-      for (const key of issue.keys) {
+      for (const key of issue.keys.slice(0, mostProblems)) {
         const hint = nearest(key, known)
         complain([...path, ...issue.path, key], `there is no "${key}" here${hint ? `: did you mean "${hint}"?` : known.length > 0 ? `; there is ${known.join(', ')}` : ''}`)
       }
     } else {
-      complain([...path, ...issue.path], issue.message)
+      complain([...path, ...issue.path], wordsOf(issue, value))
     }
   }
   return undefined
@@ -191,4 +198,4 @@ const shapeOf = (schema: unknown): Record<string, unknown> | undefined => innerO
 const elementOf = (schema: unknown): unknown => innerOf(schema)?.element
 
 const pathText = (path: Path): string =>
-  path.reduce<string>((text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`), '') || '(the whole definition)'
+  path.reduce<string>((text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`), '')

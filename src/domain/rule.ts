@@ -1,6 +1,6 @@
 import * as z from 'zod'
+import { columnName as column } from './column-name.ts'
 
-const column = z.string().min(1).max(63)
 const common = {
   onFail: z.enum(['fail', 'warn', 'reject']).default('fail'),
 }
@@ -15,7 +15,7 @@ const rules = [
   z
     .strictObject({ rule: z.literal('between'), column, min: scalar.optional(), max: scalar.optional(), ...common, ...mostly })
     .refine(({ min, max }) => min !== undefined || max !== undefined, { error: 'needs min, max or both' }),
-  z.strictObject({ rule: z.literal('matches'), column, pattern: z.string().min(1).max(1_000), ...common, ...mostly }),
+  z.strictObject({ rule: z.literal('matches'), column, pattern: z.string().min(1).max(1_000).refine((pattern) => !pattern.includes('\0') && pattern.isWellFormed(), { error: 'holds a character that no text has' }), ...common, ...mostly }),
   z
     .strictObject({
       rule: z.literal('row_count'),

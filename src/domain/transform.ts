@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { columnTypes } from './column.ts'
+import { columnName as column } from './column-name.ts'
 
-const column = z.string().min(1).max(63)
 const scalar = z.union([z.string(), z.number(), z.boolean()])
 
 /** One condition on one column. A null never satisfies a comparison. */

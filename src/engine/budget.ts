@@ -6,8 +6,10 @@ export type Budget = {
   spend(calls: number): void
 }
 
+export type DeliveryLimits = { wallMs: number; calls: number }
+
 /** A tenth of the wall time that QStash's smallest plan waits for an answer, a tenth of a Worker's subrequests. */
-export const deliveryLimits = { wallMs: 90_000, calls: 1_000 }
+export const deliveryLimits: DeliveryLimits = { wallMs: 90_000, calls: 1_000 }
 
 export function startBudget(now: () => Date, limits = deliveryLimits): Budget {
   const startedMs = now().getTime()

@@ -10,6 +10,7 @@ import {
   type StepResult,
   type Wake,
 } from '#src/db/runs.ts'
+import type { Statement } from '#src/db/statement.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { RunId, TenantId } from '#src/domain/id.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
@@ -45,7 +46,7 @@ export async function deliver(services: EngineServices, wakeUp: WakeUp, delivery
     send(claim.wakes)
     services.live(tenantId, runId)
     if (claim.outcome !== 'claimed') return
-    const budget = startBudget(services.now)
+    const budget = startBudget(services.now, services.deliveryLimits)
     const run = withDefaults(claim.run)
     let step: ClaimedStep | null | undefined = claim.step
     while (step) {
@@ -85,8 +86,9 @@ async function workOn(
   const definition = run.definition.steps.find((step) => step.id === claimed.key)
   if (!definition) throw new Error(`the definition of ${run.id} has no step ${claimed.key}`)
   const remainingMs = run.deadlineAt ? Date.parse(run.deadlineAt) - services.now().getTime() : undefined
-  const timeoutMs = Math.min(definition.timeoutMs ?? Infinity, remainingMs ?? Infinity)
-  const lease = holdLease(db, run.id, claimed, Number.isFinite(timeoutMs) ? Math.max(timeoutMs, 0) : undefined)
+  const limit = timeLimit(definition.timeoutMs, remainingMs)
+  const lease = holdLease(db, run.id, claimed, limit?.ms)
+  const leftBehind: Statement[] = []
   budget.spend(1)
   try {
     refuseHopeless(claimed, run, definition, remainingMs)
@@ -99,17 +101,26 @@ async function workOn(
       budget,
       signal: lease.signal,
       progress: () => services.live(db.tenantId, run.id),
+      leftBehind,
     })
     return await complete(db, run.id, claimed, outcome, delivery, lease.signal)
   } catch (thrown) {
     const error = stepFailureOf(lease.signal.aborted ? lease.signal.reason : thrown, `step ${claimed.key}`)
     if (error instanceof StepLost) throw error
-    const result = resultOf(error, definition, run, claimed, services, timeoutMs)
+    const result = resultOf(error, definition, run, claimed, services, limit)
     if (!result) throw error
-    return await complete(db, run.id, claimed, { result }, delivery)
+    return await complete(db, run.id, claimed, { result, statements: result.state === 'ready' ? [] : leftBehind }, delivery)
   } finally {
     lease.release()
   }
+}
+
+type TimeLimit = { ms: number; of: 'step' | 'run' }
+
+/** The step's own time limit, or what is left of the run's where that is less. */
+function timeLimit(stepMs: number | undefined, remainingMs: number | undefined): TimeLimit | undefined {
+  if (remainingMs !== undefined && remainingMs < (stepMs ?? Infinity)) return { ms: Math.max(remainingMs, 0), of: 'run' }
+  return stepMs === undefined ? undefined : { ms: stepMs, of: 'step' }
 }
 
 async function complete(
@@ -125,7 +136,8 @@ async function complete(
     const results = await db.statements(statements, signal)
     return results.at(-1)?.rows[0]?.['value'] as Completion
   } catch (thrown) {
-    throw stepFailureOf(thrown, `step ${step.key}`)
+    const error = stepFailureOf(thrown, `step ${step.key}`)
+    throw (error instanceof StepFailure && error.code === 'sql_failed' && (await outcome.explain?.())) || error
   }
 }
 
@@ -146,11 +158,11 @@ function resultOf(
   run: ClaimedRun,
   claimed: ClaimedStep,
   services: EngineServices,
-  timeoutMs: number,
+  limit: TimeLimit | undefined,
 ): StepResult | undefined {
   if (error instanceof RunCancelled) return { state: 'cancelled' }
   if (isUnavailable(error)) return undefined
-  const failure = wordsFor(error, claimed, timeoutMs)
+  const failure = wordsFor(error, claimed, limit)
   if (!(error instanceof StepFailure)) {
     services.log({ event: 'step.unexpected', runId: run.id, step: claimed.key, name: nameOf(error), at: stackOf(error) })
   }
@@ -165,10 +177,12 @@ function resultOf(
   return { state: 'failed', error: { code: failure.code, message: failure.message } }
 }
 
-function wordsFor(error: unknown, claimed: ClaimedStep, timeoutMs: number): StepFailure {
+function wordsFor(error: unknown, claimed: ClaimedStep, limit: TimeLimit | undefined): StepFailure {
   if (error instanceof StepFailure) return error
   if (error instanceof DOMException && error.name === 'TimeoutError') {
-    return new StepFailure('timeout', `Step ${claimed.key} took longer than its ${Math.round(timeoutMs / 1000)} s.`)
+    return limit?.of === 'run'
+      ? new StepFailure('run_timeout', `The run passed its time limit while step ${claimed.key} was at work.`)
+      : new StepFailure('timeout', `Step ${claimed.key} took longer than its ${Math.round((limit?.ms ?? 0) / 1000)} s.`)
   }
   return new StepFailure('unexpected', `Step ${claimed.key} ended in an error that Weir did not foresee.`, { retryable: true })
 }

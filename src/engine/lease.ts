@@ -3,6 +3,9 @@ import { RunCancelled, StepLost } from '#src/db/failure.ts'
 import { renewLease, type ClaimedStep } from '#src/db/runs.ts'
 import type { RunId } from '#src/domain/id.ts'
 
+/** A longer timer would go off at once; no delivery lives so long. */
+const longestTimerMs = 2 ** 31 - 1
+
 /** How long a claimed step stays its delivery's without a word. */
 export const leaseMs = 30_000
 
@@ -25,7 +28,7 @@ export function holdLease(db: TenantDb, runId: RunId, step: ClaimedStep, timeout
   const timeUp =
     timeoutMs === undefined
       ? undefined
-      : setTimeout(() => work.abort(new DOMException('the step ran out of time', 'TimeoutError')), timeoutMs)
+      : setTimeout(() => work.abort(new DOMException('the step ran out of time', 'TimeoutError')), Math.min(timeoutMs, longestTimerMs))
   return {
     signal: work.signal,
     release() {

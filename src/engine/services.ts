@@ -4,6 +4,7 @@ import type { RunId, TenantId } from '#src/domain/id.ts'
 import type { Message } from '#src/domain/job.ts'
 import type { SqlParser } from '#src/lineage/sql.ts'
 import type { Storage } from '#src/storage/storage.ts'
+import type { DeliveryLimits } from './budget.ts'
 
 /** What executing a run needs from the outside. */
 export type EngineServices = {
@@ -16,6 +17,8 @@ export type EngineServices = {
   /** Tells those who watch the run that it moved; may be lost. */
   live: (tenantId: TenantId, runId: RunId, last?: boolean) => void
   allowPrivateHosts: boolean
+  /** What one delivery may use; the platforms' limits when it is not said. */
+  deliveryLimits?: DeliveryLimits
   now: () => Date
   random: () => number
   log: (entry: Record<string, unknown>) => void

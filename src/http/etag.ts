@@ -1,9 +1,14 @@
 import type { Context } from 'hono'
+import { sha256 } from '#src/domain/digest.ts'
 import { Problem } from '#src/domain/problem.ts'
 import type { ApiEnv } from './api.ts'
 
 /** The strong tag of one version of one resource. */
 export const etagOf = (version: number): string => `"v${version}"`
+
+/** The strong tag of an answer that has no version number of its own. */
+export const etagOfBody = async (body: object): Promise<string> =>
+  `"h${(await sha256(JSON.stringify(body))).slice(0, 32)}"`
 
 const tags = /\s*(W\/)?"([^"]*)"\s*(?:,|$)/gy
 
@@ -35,6 +40,10 @@ export function expectedVersions(c: Context<ApiEnv>): readonly number[] | 'any' 
   if (versions.length === 0) throw stale()
   return versions
 }
+
+/** As expectedVersions, where the caller need not say it: 'any' without the header. */
+export const expectedIfSaid = (c: Context<ApiEnv>): readonly number[] | 'any' =>
+  c.req.header('if-match') === undefined ? 'any' : expectedVersions(c)
 
 export const stale = (): Problem =>
   new Problem('precondition_failed', 'It has changed since you read it; read it again.')

@@ -4,6 +4,7 @@
  */
 export const publicRoutes = {
   'GET /v1/health': 'free',
+  'GET /v1/schemas/pipeline.json': 'free',
   'GET /.well-known/jwks.json': 'free',
   'GET /problems/:code': 'free',
   'POST /v1/sign-up': 'counted',

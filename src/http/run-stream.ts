@@ -14,20 +14,22 @@ const patienceMs = 5_000
  * A run's events as server-sent events, from the beginning or after `Last-Event-ID`, until the run is over. Events with
  * an id are the run's history; `progress` has none and may be missed.
  */
-export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId): Promise<Response> {
+export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId, from?: string): Promise<Response> {
   const { ctx } = c.var
-  let after = lastEventId(c.req.header('last-event-id') ?? c.req.query('after'))
+  let after = lastEventId(c.req.header('last-event-id') ?? from)
   // Asked before the stream begins, so that what is not there is a 404 like anywhere else.
   let found = await readRunEvents(ctx, runId, after, mostEvents)
   const encoder = new TextEncoder()
   let closed = false
   let wake: () => void = () => undefined
   let moved = false
-  const unwatch = watchLive(ctx.services.cache, ctx.tenantId, runId, () => {
+  const moves = () => {
     moved = true
     wake()
-  })
+  }
+  const unwatch = found.finished ? () => undefined : watchLive(ctx.services.cache, ctx.tenantId, runId, moves)
   const close = () => {
+    if (closed) return
     closed = true
     unwatch()
     wake()
@@ -98,10 +100,10 @@ function lastEventId(text: string | undefined): number {
 type Event = Awaited<ReturnType<typeof readRunEvents>>['events'][number]
 
 const eventToJson = (event: Event) => ({
+  ...event.data,
   seq: event.seq,
   at: event.at.toISOString(),
   type: event.type,
   ...(event.stepKey ? { step: event.stepKey } : {}),
   actor: event.actor,
-  ...event.data,
 })

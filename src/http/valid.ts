@@ -1,7 +1,8 @@
 import { zValidator } from '@hono/zod-validator'
 import type { MiddlewareHandler, ValidationTargets } from 'hono'
 import type * as z from 'zod'
-import { Problem, type FieldProblem } from '#src/domain/problem.ts'
+import { fieldProblems } from '#src/domain/field-problem.ts'
+import { Problem } from '#src/domain/problem.ts'
 import { readText, refuseDepth } from './body.ts'
 
 type Target = Extract<keyof ValidationTargets, 'json' | 'query' | 'param' | 'header'>
@@ -39,22 +40,9 @@ function refuseMalformed(text: string): void {
   }
 }
 
-type Issue = {
-  readonly code?: string | undefined
-  readonly path: readonly PropertyKey[]
-  readonly message: string
-  readonly keys?: readonly string[]
-}
-
-/** Each unknown key is a problem of its own, named by its path. */
-function fieldsOf({ code, path, message, keys }: Issue): FieldProblem[] {
-  if (code !== 'unrecognized_keys' || !keys) return [{ path: path.map(String).join('.'), message }]
-  return keys.map((key) => ({ path: [...path, key].map(String).join('.'), message: 'is not known here' }))
-}
-
-function refusal(target: Target, issues: readonly Issue[]): Problem {
+function refusal(target: Target, issues: Parameters<typeof fieldProblems>[0]): Problem {
   if (target === 'param') return new Problem('not_found', 'There is no such thing.')
-  const fields = issues.flatMap(fieldsOf)
+  const fields = fieldProblems(issues)
   return target === 'json'
     ? new Problem('invalid', 'Some fields are not valid.', { fields })
     : new Problem('malformed', 'Some parameters are not valid.', { fields })

@@ -49,15 +49,15 @@ function note(range: Node, aliases: Map<string, Set<string>[]>): void {
 }
 
 /** Without an alias a function in FROM goes by the name of what is called. */
-function calledIn(range: Node): string[] {
-  const names: string[] = []
-  const open: unknown[] = [range['functions']]
-  for (let at = open.pop(); at !== undefined; at = open.pop()) {
-    if (Array.isArray(at)) for (const item of at) open.push(item)
-    else if (isNode(at)) {
-      if (isNode(at['FuncCall'])) names.push(namesOf(at['FuncCall']['funcname']).at(-1) ?? '')
-      else if (isNode(at['List'])) open.push(at['List']['items'])
-    }
-  }
-  return names
-}
+const calledIn = (range: Node): string[] =>
+  itemsOf(range).flatMap((item) => (isNode(item['FuncCall']) ? [namesOf(item['FuncCall']['funcname']).at(-1) ?? ''] : []))
+
+/** Whether it is known by which name the columns of this part of FROM are asked for. */
+export const isNamed = (range: Node): boolean =>
+  isNode(range['alias']) || itemsOf(range).every((item) => Object.keys(item).length === 0 || isNode(item['FuncCall']))
+
+const itemsOf = (range: Node): Node[] =>
+  (Array.isArray(range['functions']) ? range['functions'] : []).flatMap((entry: Node) => {
+    const list = entry['List']
+    return isNode(list) && Array.isArray(list['items']) ? (list['items'] as Node[]) : []
+  })

@@ -1,5 +1,5 @@
 import { allowedFunctions, allowedNodes, allowedTypes, allowedValueFunctions, plainFields, refusedFields } from './allowed.ts'
-import { columnRefusal, fieldRefusal, functionAliasesIn, type FunctionAliases } from './attributes.ts'
+import { columnRefusal, fieldRefusal, functionAliasesIn, isNamed, type FunctionAliases } from './attributes.ts'
 import { isNode, namesOf, type Node } from './node.ts'
 import type { Tree } from './parser.ts'
 
@@ -89,6 +89,9 @@ function visitKind(kind: string, node: Node, scope: ReadonlySet<string>, found: 
       if (refusal) throw new Refused(refusal, locationOf(node))
       break
     }
+    case 'RangeFunction':
+      if (!isNamed(node)) throw new Refused('what stands in FROM here needs a name: write … as x(y)')
+      break
     case 'SubLink':
       checkQualified(namesOf(node['operName']), 'operator', locationOf(node))
       break

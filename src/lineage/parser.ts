@@ -73,6 +73,6 @@ function parseWith(grammar: Grammar, sql: string): ParseResult {
   const message = grammar.UTF8ToString(grammar.getValue(error, 'i32'))
   const offset = Math.max(grammar.getValue(error + 16, 'i32') - 1, 0)
   grammar._wasm_free_parse_result(result)
-  if (/^memory exhausted/.test(message)) return tooDeep
+  if (message.startsWith('memory exhausted')) return tooDeep
   return { ok: false, message, offset }
 }

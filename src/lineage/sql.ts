@@ -1,8 +1,9 @@
-import { parameterSqlType, type Parameters } from '#src/domain/parameters.ts'
+import type { Parameters } from '#src/domain/parameters.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
 import type { FieldProblem } from '#src/domain/problem.ts'
 import { guard, Refused } from './guard.ts'
-import { openGrammar } from './parser.ts'
+import { openGrammar, type Parse } from './parser.ts'
+import { byteLength, numberParameters, placeIn, type Numbered } from './placeholders.ts'
 
 export type CheckedSelect =
   | {
@@ -11,7 +12,10 @@ export type CheckedSelect =
       tables: string[]
       /** The parameters that it names, in the order of $1, $2, … */
       parameters: string[]
-      /** The one SELECT, with `$n` where a parameter stood and no semicolon after it. */
+      /**
+       * The one SELECT, with `$n` where a parameter stood and no semicolon after it. It may end in a comment, so put a
+       * line's end behind it.
+       */
       text: string
     }
   | { ok: false; fields: FieldProblem[] }
@@ -21,26 +25,23 @@ export type SqlParser = {
   checkSelect(sql: string, parameters: Definition['parameters']): Promise<CheckedSelect>
 }
 
-const placeholder = /\$\{([^}]*)\}/g
-
 export function loadParser(module: WebAssembly.Module): SqlParser {
   const parse = openGrammar(module)
   return {
     async checkSelect(sql, parameters) {
-      const used: string[] = []
+      let numbered: Numbered = { text: sql, places: [] }
       try {
-        const text = numbered(sql, parameters, used)
-        const parsed = await parse(text)
-        if (!parsed.ok) throw new Refused(parsed.message, bytesBefore(text, parsed.offset))
-        const { tables, parameters: found, start, end } = guard(parsed.tree)
-        if (found !== used.length) {
-          throw new Refused('write parameters as ${params.name}, outside of quotes and comments, and never as $1')
-        }
-        const bytes = new TextEncoder().encode(text)
-        return { ok: true, tables, parameters: used, text: new TextDecoder().decode(bytes.subarray(start, end)) }
+        // A NUL would end the text for the parser and not for us.
+        if (sql.includes('\0') || !sql.isWellFormed()) throw new Refused('the text holds a character that SQL cannot have')
+        numbered = numberParameters(sql, parameters)
+        return { ok: true, parameters: numbered.places.map(({ name }) => name), ...(await select(parse, numbered)) }
       } catch (error) {
-        if (!(error instanceof Refused)) throw error
-        return { ok: false, fields: [{ path: 'sql', message: error.message, ...placeOf(sql, error.offset) }] }
+        if (error instanceof Refused) {
+          return { ok: false, fields: [{ path: 'sql', message: error.message, ...placeIn(sql, numbered, error.offset) }] }
+        }
+        // The grammar nests deeper than the walk over its tree can follow.
+        if (error instanceof RangeError) return { ok: false, fields: [{ path: 'sql', message: 'this is nested too deeply' }] }
+        throw error
       }
     },
   }
@@ -50,21 +51,16 @@ export function loadParser(module: WebAssembly.Module): SqlParser {
 export const valuesOf = (checked: { parameters: readonly string[] }, given: Parameters): string[] =>
   checked.parameters.map((name) => String(given[name]))
 
-function numbered(sql: string, parameters: Definition['parameters'], used: string[]): string {
-  return sql.replaceAll(placeholder, (_, inside: string, offset: number) => {
-    const name = /^params\.([a-z][a-z0-9_]*)$/.exec(inside.trim())?.[1]
-    const parameter = name !== undefined && Object.hasOwn(parameters, name) ? parameters[name] : undefined
-    if (name === undefined || !parameter) throw new Refused(`there is no parameter "${inside}"`, offset)
-    used.push(name)
-    return `($${used.length}::${parameterSqlType[parameter.type]})`
-  })
-}
-
-const bytesBefore = (text: string, characters: number): number => new TextEncoder().encode(text.slice(0, characters)).length
-
-/** Line and column of a byte of the text, near enough where a placeholder before it changed its length. */
-function placeOf(sql: string, offset: number): { line: number; column: number } {
-  const before = new TextDecoder().decode(new TextEncoder().encode(sql).subarray(0, offset))
-  const lines = before.split('\n')
-  return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 }
+async function select(parse: Parse, { text, places }: Numbered): Promise<{ tables: string[]; text: string }> {
+  const parsed = await parse(text)
+  if (!parsed.ok) throw new Refused(parsed.message, byteLength(text.slice(0, parsed.offset)))
+  const { tables, parameters, start, end } = guard(parsed.tree)
+  const written = new Map(places.map((place, i) => [place.offset, i + 1]))
+  for (const { number, offset } of parameters) {
+    if (written.get(offset) !== number) throw new Refused('write parameters as ${params.name}, never as $1', offset)
+    written.delete(offset)
+  }
+  const [lost] = written.keys()
+  if (lost !== undefined) throw new Refused('a parameter cannot stand in quotes or in a comment: there it is no value', lost)
+  return { tables, text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(new TextEncoder().encode(text).subarray(start, end)) }
 }

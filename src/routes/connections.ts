@@ -8,11 +8,12 @@ import {
   readStreams,
   updateConnection,
 } from '#src/actions/connections.ts'
-import { deleteFile, newUpload, readFiles } from '#src/actions/files.ts'
+import { deleteFile, newUpload, readFile, readFiles, type StoredFile } from '#src/actions/files.ts'
 import type { Connection } from '#src/db/connections.ts'
+import { fileName } from '#src/domain/file-name.ts'
 import { ids } from '#src/domain/id.ts'
 import { newRoutes } from '#src/http/api.ts'
-import { etagOf, expectedVersions } from '#src/http/etag.ts'
+import { etagOf, expectedIfSaid, expectedVersions } from '#src/http/etag.ts'
 import { created, listQuery, page, pageRequest, single } from '#src/http/reply.ts'
 import { valid } from '#src/http/valid.ts'
 
@@ -28,16 +29,19 @@ const newConnection = z.strictObject({
 const change = z.strictObject({
   name: name.optional(),
   config: z.record(z.string(), z.unknown()).optional(),
-  secret: z.record(z.string(), z.unknown()).optional(),
+  secret: z.record(z.string(), z.unknown()).nullable().optional(),
 })
 const newFile = z.strictObject({
-  name: z.string().min(1).max(200),
+  name: fileName,
   bytes: z.number().int().min(0),
-  contentType: z.string().max(100).optional(),
+  contentType: z
+    .string()
+    .max(100)
+    .regex(/^[\w.+-]+\/[\w.+-]+(; ?[\w.+-]+=[\w.+-]+)*$/, 'must be a media type such as text/csv')
+    .optional(),
 })
 const oneConnection = z.object({ id: ids.connection })
-const oneFile = z.object({ id: ids.connection, name: z.string().min(1).max(200) })
-const fileQuery = z.strictObject({ cursor: z.string().max(2000).optional() })
+const oneFile = z.object({ id: ids.connection, name: fileName })
 
 /** The secret is never here: it only goes in. */
 const toJson = (connection: Connection) => ({
@@ -49,6 +53,8 @@ const toJson = (connection: Connection) => ({
   createdAt: connection.createdAt.toISOString(),
   updatedAt: connection.updatedAt.toISOString(),
 })
+
+const fileToJson = ({ changedAt, ...file }: StoredFile) => ({ ...file, changedAt: changedAt.toISOString() })
 
 export const connectionRoutes = newRoutes()
   .post('/', valid('json', newConnection), async (c) => {
@@ -70,7 +76,7 @@ export const connectionRoutes = newRoutes()
     return c.json(toJson(changed), 200)
   })
   .delete('/:id', valid('param', oneConnection), async (c) => {
-    await deleteConnection(c.var.ctx, c.req.valid('param').id)
+    await deleteConnection(c.var.ctx, c.req.valid('param').id, expectedIfSaid(c))
     return c.body(null, 204)
   })
   .post('/:id/check', valid('param', oneConnection), async (c) =>
@@ -80,13 +86,20 @@ export const connectionRoutes = newRoutes()
     c.json({ items: await readStreams(c.var.ctx, c.req.valid('param').id) }, 200),
   )
   .post('/:id/files', valid('param', oneConnection), valid('json', newFile), async (c) => {
-    const { expiresAt, ...upload } = await newUpload(c.var.ctx, c.req.valid('param').id, c.req.valid('json'))
-    return c.json({ upload: { ...upload, expiresAt: expiresAt.toISOString() } }, 201)
+    const { id } = c.req.valid('param')
+    const file = c.req.valid('json')
+    const { expiresAt, ...upload } = await newUpload(c.var.ctx, id, file)
+    const location = `/v1/connections/${id}/files/${encodeURIComponent(file.name)}`
+    return created(c, location, { upload: { ...upload, expiresAt: expiresAt.toISOString() } })
   })
-  .get('/:id/files', valid('param', oneConnection), valid('query', fileQuery), async (c) => {
-    const { files, next } = await readFiles(c.var.ctx, c.req.valid('param').id, c.req.valid('query').cursor)
-    const items = files.map(({ changedAt, ...file }) => ({ ...file, changedAt: changedAt.toISOString() }))
-    return c.json({ items, ...(next ? { nextCursor: next } : {}) }, 200)
+  .get('/:id/files', valid('param', oneConnection), valid('query', listQuery({})), async (c) => {
+    const asked = await pageRequest(c, c.req.valid('query'))
+    return page(c, await readFiles(c.var.ctx, c.req.valid('param').id, asked), fileToJson)
+  })
+  .get('/:id/files/:name', valid('param', oneFile), async (c) => {
+    const { id, name: file } = c.req.valid('param')
+    const { etag, ...stored } = await readFile(c.var.ctx, id, file)
+    return single(c, stored, etag)
   })
   .delete('/:id/files/:name', valid('param', oneFile), async (c) => {
     const { id, name: file } = c.req.valid('param')

@@ -3,7 +3,8 @@ import { previewDataset, readDataset, readDatasets } from '#src/actions/datasets
 import type { Dataset, VersionSummary } from '#src/db/datasets.ts'
 import { ids } from '#src/domain/id.ts'
 import { newRoutes } from '#src/http/api.ts'
-import { listQuery, page, pageRequest } from '#src/http/reply.ts'
+import { etagOfBody } from '#src/http/etag.ts'
+import { listQuery, page, pageRequest, single } from '#src/http/reply.ts'
 import { valid } from '#src/http/valid.ts'
 
 const oneDataset = z.object({ id: ids.dataset })
@@ -14,7 +15,9 @@ const toJson = (dataset: Dataset) => ({
   name: dataset.name,
   createdAt: dataset.createdAt.toISOString(),
   updatedAt: dataset.updatedAt.toISOString(),
-  ...(dataset.versionId ? { versionId: dataset.versionId, rows: dataset.rows ?? 0, columns: dataset.columns ?? [] } : {}),
+  ...(dataset.versionId
+    ? { versionId: dataset.versionId, rows: dataset.rows ?? 0, columns: dataset.columns ?? [] }
+    : {}),
 })
 
 const versionToJson = (version: VersionSummary) => ({
@@ -33,7 +36,8 @@ export const datasetRoutes = newRoutes()
   )
   .get('/:id', valid('param', oneDataset), async (c) => {
     const { versions, ...dataset } = await readDataset(c.var.ctx, c.req.valid('param').id)
-    return c.json({ ...toJson(dataset), versions: versions.map(versionToJson) }, 200)
+    const body = { ...toJson(dataset), versions: versions.map(versionToJson) }
+    return single(c, body, await etagOfBody(body))
   })
   .get('/:id/preview', valid('param', oneDataset), valid('query', previewQuery), async (c) =>
     c.json(await previewDataset(c.var.ctx, c.req.valid('param').id, c.req.valid('query').limit), 200),

@@ -15,7 +15,7 @@ import { ids } from '#src/domain/id.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { newRoutes, type ApiEnv } from '#src/http/api.ts'
 import { readText } from '#src/http/body.ts'
-import { etagOf, expectedVersions } from '#src/http/etag.ts'
+import { etagOf, expectedIfSaid, expectedVersions } from '#src/http/etag.ts'
 import { created, listQuery, page, pageRequest, single } from '#src/http/reply.ts'
 import { valid } from '#src/http/valid.ts'
 
@@ -46,7 +46,10 @@ const toJson = (pipeline: Pipeline) => ({
   format: pipeline.format,
 })
 
-const versionToJson = (version: PipelineVersion) => ({ ...version, createdAt: version.createdAt.toISOString() })
+const versionToJson = (version: PipelineVersion) => ({
+  ...version,
+  createdAt: version.createdAt.toISOString(),
+})
 
 export const pipelineRoutes = newRoutes()
   .post('/', async (c) => {
@@ -69,7 +72,7 @@ export const pipelineRoutes = newRoutes()
     return c.json(made, 200)
   })
   .delete('/:id', valid('param', onePipeline), async (c) => {
-    await deletePipeline(c.var.ctx, c.req.valid('param').id)
+    await deletePipeline(c.var.ctx, c.req.valid('param').id, expectedIfSaid(c))
     return c.body(null, 204)
   })
   .get('/:id/versions', valid('param', onePipeline), valid('query', listQuery({})), async (c) => {

@@ -4,7 +4,8 @@ import type { QualityResult, Run, Step } from '#src/db/runs.ts'
 import { ids } from '#src/domain/id.ts'
 import { runStates } from '#src/domain/run-state.ts'
 import { newRoutes } from '#src/http/api.ts'
-import { listQuery, page, pageRequest } from '#src/http/reply.ts'
+import { etagOfBody } from '#src/http/etag.ts'
+import { listQuery, page, pageRequest, single } from '#src/http/reply.ts'
 import { streamRunEvents } from '#src/http/run-stream.ts'
 import { valid } from '#src/http/valid.ts'
 
@@ -13,6 +14,8 @@ const newRun = z.strictObject({
   parameters: z.record(z.string(), z.unknown()).optional(),
 })
 const oneRun = z.object({ id: ids.run })
+/** For those who cannot send Last-Event-ID. */
+const eventsQuery = z.strictObject({ after: z.string().optional() })
 const filters = { pipelineId: ids.pipeline.optional(), state: z.enum(runStates).optional() }
 
 const times = (of: { startedAt: Date | null; finishedAt: Date | null }) => ({
@@ -59,12 +62,15 @@ export const runRoutes = newRoutes()
   })
   .get('/:id', valid('param', oneRun), async (c) => {
     const { steps, ...run } = await readRun(c.var.ctx, c.req.valid('param').id)
-    return c.json({ ...toJson(run), steps: steps.map(stepToJson) }, 200)
+    const body = { ...toJson(run), steps: steps.map(stepToJson) }
+    return single(c, body, await etagOfBody(body))
   })
   .get('/:id/quality', valid('param', oneRun), async (c) =>
     c.json({ items: (await readQuality(c.var.ctx, c.req.valid('param').id)).map(qualityToJson) }, 200),
   )
-  .get('/:id/events', valid('param', oneRun), (c) => streamRunEvents(c, c.req.valid('param').id))
+  .get('/:id/events', valid('param', oneRun), valid('query', eventsQuery), (c) =>
+    streamRunEvents(c, c.req.valid('param').id, c.req.valid('query').after),
+  )
   .post('/:id/cancel', valid('param', oneRun), async (c) =>
     c.json(await cancelRun(c.var.ctx, c.req.valid('param').id), 202),
   )

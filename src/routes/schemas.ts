@@ -3,5 +3,8 @@ import { newRoutes } from '#src/http/api.ts'
 
 /** The JSON Schema of a definition, so that editors complete it. */
 export const schemaRoutes = newRoutes().get('/pipeline.json', (c) =>
-  c.json(pipelineJsonSchema, 200, { 'Content-Type': 'application/schema+json', 'Cache-Control': 'public, max-age=3600' }),
+  c.json(pipelineJsonSchema, 200, {
+    'Content-Type': 'application/schema+json',
+    'Cache-Control': 'public, max-age=3600',
+  }),
 )

@@ -22,7 +22,7 @@ export type Storage = {
     options?: { contentType?: string; signal?: AbortSignal },
   ): Promise<void>
   remove(key: StorageKey): Promise<void>
-  list(tenantId: TenantId, prefix: string, cursor?: string): Promise<StoredPage>
+  list(tenantId: TenantId, prefix: string, cursor?: string, limit?: number): Promise<StoredPage>
   /** What a browser or a client needs to upload by itself; with `bytes`, only a body of exactly that length is accepted. */
   signedUpload(
     key: StorageKey,
@@ -154,11 +154,12 @@ export function connectStorage(config: StorageConfig): Storage {
       await response.body?.cancel()
     },
 
-    async list(tenantId, prefix, cursor) {
+    async list(tenantId, prefix, cursor, limit) {
       const url = new URL(bucketUrl)
       url.searchParams.set('list-type', '2')
       url.searchParams.set('prefix', `tenants/${tenantId}/${prefix}`)
       if (cursor) url.searchParams.set('continuation-token', cursor)
+      if (limit) url.searchParams.set('max-keys', String(limit))
       const xml = await (await ask(url, {})).text()
       const next = element(xml, 'NextContinuationToken')
       const objects = elements(xml, 'Contents').map((item) => ({

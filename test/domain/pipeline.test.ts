@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parsePipeline, pipelineJsonSchema, type Definition } from '#src/domain/pipeline.ts'
 import { graphOf } from '#src/domain/pipeline-graph.ts'
+import { readSource } from '#src/domain/pipeline-source.ts'
 
 const head = 'apiVersion: weir/v1\nkind: Pipeline\nname: p\n'
 const parse = (rest: string) => parsePipeline(head + rest, 'yaml')
@@ -59,7 +60,7 @@ steps:
 
   it.each([
     ['steps: []', 'steps', 4, /at least|>=1/i],
-    ['name: q\nsteps: [{ id: a, wait: { for: 0s } }]', '', 4, /unique|duplicate/i],
+    ['name: q\nsteps: [{ id: a, wait: { for: 0s } }]', 'name', 4, /there twice.*line 3/],
     ['steps:\n  - id: a\n    wait: { for: soon }', 'steps[0].wait.for', 6, /duration/],
     ['steps:\n  - id: A-b\n    wait: { for: 1s }', 'steps[0].id', 5, /a-z/],
     ['steps:\n  - id: a\n    wiat: { for: 1s }', 'steps[0]', 5, /exactly one of extract.*found id, wiat/],
@@ -78,10 +79,57 @@ steps:
     ['concurrency: many\nsteps: [{ id: a, wait: { for: 0s } }]', 'concurrency', 4, /number/],
     ['steps: [{ id: a, wait: { for: 0s } }', '', 4, /YAML/],
     ['steps: &x [*x]', 'steps[0]', 4, /./],
+    ['steps: 5', 'steps', 4, /must be a list, found 5/],
+    ['', 'steps', 1, /is missing: it must be a list/],
+    ['steps:\n  - id: a\n    wait: {}', 'steps[0].wait.for', 6, /is missing: it must be a text/],
+    ['steps:\n  - id: a\n    wait: { for: 5 }', 'steps[0].wait.for', 6, /must be a text, found 5/],
+    ['steps:\n  - id: a\n    wait: { for: 1s }\n    when: all_sucess', 'steps[0].when', 7, /one of all_success, .*found "all_sucess": did you mean all_success/],
+    ['steps:\n  - id: a\n    wait: { for: 1s }\n    timeout: 0s', 'steps[0].timeout', 7, /longer than nothing/],
+    ['steps:\n  - { id: a, check: x, rules: [{ rule: in_set, column: c, values: [~] }] }', 'steps[0].rules[0].values[0]', 5, /a text or a number or true or false, found nothing/],
+    ['steps:\n  - { id: a, check: x, rules: [{ rule: unique }] }', 'steps[0].rules[0].column', 5, /is missing/],
+    ['steps:\n  - { id: a, check: x, rules: [{ rule: unique, column: c, mostly: 2 }] }', 'steps[0].rules[0].mostly', 5, /at most 1, found 2/],
+    ['steps:\n  - { id: a, check: x, rules: [{ rule: in_set, column: c, values: ["${params.x}"] }] }', 'steps[0].rules[0].values[0]', 5, /filters only/],
+    ['steps:\n  - { id: a, from: x, into: y, transform: [{ drop: ["' + 'ü'.repeat(32) + '"] }] }', 'steps[0].transform[0].drop[0]', 5, /63 bytes/],
+    ['steps:\n  - { id: a, from: x, into: y, transform: [{ filter: { column: c, eq: "${params.nope}" } }] }', 'steps[0].transform[0].filter.eq', 5, /no parameter "nope"/],
+    ['steps:\n  - { id: a, from: x, into: y, transform: [{ filter: { column: c, eq: "x ${params.nope}" } }] }', 'steps[0].transform[0].filter.eq', 5, /the whole value/],
+    ['parameters:\n  since: { type: date, default: soon }\nsteps: [{ id: a, wait: { for: 0s } }]', 'parameters.since.default', 5, /a date such as/],
+    ['parameters:\n  Since: { type: date }\nsteps: [{ id: a, wait: { for: 0s } }]', 'parameters.Since', 5, /the key "Since" must be/],
+    ['steps:\n  - id: a\n    id: b\n    wait: { for: 0s }', 'steps[0].id', 6, /there twice.*line 5/],
+    ['? [a]\n: 1', '', 4, /plain text/],
+    ['---\na: 1', '', 4, /multiple documents/],
+    ['x: &base { id: a, wait: { for: nix } }\nsteps: [*base]', 'steps[0].wait.for', 4, /duration/],
   ])('names what is wrong in %j by path and line', (rest, path, line, message) => {
     const fields = problemsOf(rest)
     const found = fields.find((field) => field.path === path)
     expect(found ?? fields).toMatchObject({ path, line, message: expect.stringMatching(message) })
+  })
+
+  it.each([
+    ['{"apiVersion": "weir/v1",\n  "kind": }', 2, 11],
+    ['{"name": "p",\n "name": "q"}', 2, 2],
+    ['{"a": 1', 1, 8],
+    ['', 1, 1],
+    ["{'a': 1}", 1, 2],
+  ])('names where JSON goes wrong: %j', (text, line, column) => {
+    expect(parsePipeline(text, 'json')).toMatchObject({ ok: false, fields: [{ line, column }] })
+  })
+
+  it('reads every JSON as JSON.parse does', () => {
+    const indents = fc.constantFrom(undefined, 2, '\t')
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 5, stringUnit: 'binary' }), indents, (value, indent) => {
+        const text = JSON.stringify(value, null, indent)
+        const read = readSource(text, 'json')
+        expect(read.ok && JSON.stringify(read.value)).toBe(JSON.stringify(JSON.parse(text)))
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  it('stops at a hundred problems, and does not take longer the more keys there are', () => {
+    const keys = Array.from({ length: 50_000 }, (_, i) => `key${i}: 1`).join('\n')
+    expect(problemsOf(keys)).toHaveLength(100)
+    expect(problemsOf(`steps:\n${'- { id: A, zz: 1 }\n'.repeat(20_000)}`)).toHaveLength(100)
   })
 
   it('tells of every problem at once', () => {
@@ -178,6 +226,49 @@ steps:
     ['a cycle through data', 'steps: [{ id: a, from: y, transform: [{ drop: [c] }], into: x }, { id: b, from: x, transform: [{ drop: [c] }], into: y }]', /wait for each other/],
   ])('refuses %s', (_, rest, message) => {
     expect(graph(rest)).toMatchObject({ ok: false, fields: [{ message: expect.stringMatching(message) }] })
+  })
+
+  it('takes what a step reads and makes anew for what was there before', () => {
+    const made = graph('steps: [{ id: a, from: x, transform: [{ drop: [c] }], into: x }, { id: b, from: x, transform: [{ drop: [d] }], into: y }]')
+    expect(made).toMatchObject({ ok: true, reads: ['x'] })
+    expect(made.ok && Object.fromEntries(made.needs)).toEqual({ a: [], b: ['a'] })
+  })
+
+  it('puts the checks of one dataset one after the other', () => {
+    const check = (id: string) => `{ id: ${id}, check: x, rules: [{ rule: row_count, min: 1 }] }`
+    expect(needsOf(`steps: [${check('a')}, ${check('b')}, { id: use, from: x, transform: [{ drop: [c] }], into: y }, ${check('c')}]`)).toEqual({
+      a: [],
+      b: ['a'],
+      c: ['b'],
+      use: ['a', 'b', 'c'],
+    })
+  })
+
+  it('warns of a step that can never run', () => {
+    const made = graph('steps: [{ id: a, wait: { for: 0s }, when: one_failed }, { id: b, wait: { for: 0s }, when: all_failed, after: [a] }]')
+    expect(made).toMatchObject({ ok: true, warnings: [{ path: 'steps[0].when', message: expect.stringMatching(/never runs/) }] })
+  })
+
+  it('of any steps has no cycle, unless it is refused', () => {
+    const names = fc.constantFrom('a', 'b', 'c', 'd', 'e')
+    const step = fc.record({ from: names, into: names, after: fc.array(fc.nat(4), { maxLength: 2 }), checks: fc.boolean() })
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 6 }), (drawn) => {
+        const steps = drawn.map(({ from, into, after, checks }, i) => ({
+          id: `s${i}`,
+          after: [...new Set(after)].map((n) => `s${n % drawn.length}`),
+          ...(checks ? { check: from, rules: [{ rule: 'row_count', min: 1 }] } : { from, into, transform: [{ drop: ['c'] }] }),
+        }))
+        const made = graph(`steps: ${JSON.stringify(steps)}`)
+        if (!made.ok) return
+        const done = new Set<string>()
+        for (let i = 0; i < steps.length; i++) {
+          const next = [...made.needs].find(([id, needs]) => !done.has(id) && needs.every((need) => done.has(need)))
+          if (next) done.add(next[0])
+        }
+        expect(done.size).toBe(steps.length)
+      }),
+    )
   })
 
   it('warns of a parameter that nothing uses', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseDuration } from '#src/domain/duration.ts'
+import { jsonFault } from '#src/domain/json-fault.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
 import { retryDelayMs } from '#src/domain/retry.ts'
 import { nextFire, scheduleProblem } from '#src/domain/schedule.ts'
@@ -101,4 +102,32 @@ it('finds the word that was meant, and none where none is near', () => {
   expect(nearest('colum', ['column', 'rule'])).toBe('column')
   expect(nearest('orgin', ['destination', 'origin'])).toBe('origin')
   expect(nearest('zzz', ['column', 'rule'])).toBeUndefined()
+})
+
+describe('a fault in JSON', () => {
+  const isJson = (text: string) => {
+    try {
+      JSON.parse(text)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  it('is found exactly where JSON.parse finds one', () => {
+    const pieces = fc.constantFrom('{', '}', '[', ']', ',', ':', '"a"', '"\\n"', '"\\x"', '"', '1', '-0.5e3', '01', '+1', '1.', 'true', 'nul', ' ', '\n', "'a'", '\\')
+    fc.assert(
+      fc.property(fc.oneof(fc.array(pieces, { maxLength: 12 }).map((all) => all.join('')), fc.json(), fc.string()), (text) => {
+        expect(jsonFault(text) === undefined).toBe(isJson(text))
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it('is the first place that nothing could mend', () => {
+    expect(jsonFault('{"a": 1,}')).toEqual({ offset: 8, expected: 'a key in double quotes' })
+    expect(jsonFault('[1 2]')).toEqual({ offset: 3, expected: 'a comma or ]' })
+    expect(jsonFault('{} x')).toEqual({ offset: 3, expected: 'nothing more' })
+    expect(jsonFault(`["${'x'.repeat(1_000_000)}`)?.offset).toBe(1)
+  })
 })

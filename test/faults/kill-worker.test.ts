@@ -16,7 +16,7 @@ let acme: Tenant
 
 beforeAll(async () => {
   services = await ownServices()
-  worker = await ownWorker(services)
+  worker = await ownWorker({ env: services.env, dir: services.dir })
   acme = await newTenant(worker.url, (request) => fetch(request))
   const files = await connect(acme, 'files')
   await connect(acme, 'postgres', 'warehouse', services.warehouse)
@@ -56,18 +56,27 @@ async function killAt(runId: string, step: string, isMiddle: (rowsOut: number) =
 
 async function finishes(runId: string): Promise<void> {
   await until('the run to end', async () => (await stateOf(runId)) === 'succeeded', 30_000)
-  await until('the last wake-up to be consumed', async () => (await leftovers(services.owner, runId)).wakes === 0)
+  await until(
+    'the last wake-up to be consumed',
+    async () => (await leftovers(services.owner, runId)).wakes === 0,
+  )
   expect(await leftovers(services.owner, runId)).toEqual(nothing)
 }
 
 async function stateOf(runId: string): Promise<string> {
-  const { rows: found } = await services.owner.query<{ state: string }>('select state from runs where id = $1', [runId])
+  const { rows: found } = await services.owner.query<{ state: string }>(
+    'select state from runs where id = $1',
+    [runId],
+  )
   return found[0]?.state ?? 'unknown'
 }
 
 /** A read that began anew would have made another. */
 async function versionsOf(runId: string): Promise<string[]> {
-  const { rows: found } = await services.owner.query<{ id: string }>('select id from dataset_versions where run_id = $1', [runId])
+  const { rows: found } = await services.owner.query<{ id: string }>(
+    'select id from dataset_versions where run_id = $1',
+    [runId],
+  )
   return found.map(({ id }) => id)
 }
 
@@ -138,8 +147,13 @@ describe('a Worker that is killed', () => {
     const holder = new pg.Client({ connectionString: services.ownerUrl })
     await holder.connect()
     await holder.query('begin')
-    await holder.query(`insert into datasets (tenant_id, id, name) values ($1, 'dst_held', 'both')`, [acme.id])
-    await until('the last step to be claimed', async () => (await stepRow(holder, runId, 'all_of_them')).state === 'running')
+    await holder.query(`insert into datasets (tenant_id, id, name) values ($1, 'dst_held', 'both')`, [
+      acme.id,
+    ])
+    await until(
+      'the last step to be claimed',
+      async () => (await stepRow(holder, runId, 'all_of_them')).state === 'running',
+    )
     expect((await stepRow(holder, runId, 'second')).state).toBe('succeeded')
     await worker.kill()
     await holder.end()
@@ -148,6 +162,11 @@ describe('a Worker that is killed', () => {
     await finishes(runId)
     expect(await tally(services.owner, await tableOf(services.owner, acme.id, 'both'))).toEqual(tallyOf(2000))
     const attempts = (await readRun(acme, runId)).steps.map(({ key, attempt }) => [key, attempt])
-    expect(attempts).toEqual([['first', 1], ['pause', 2], ['second', 1], ['all_of_them', 2]])
+    expect(attempts).toEqual([
+      ['first', 1],
+      ['pause', 2],
+      ['second', 1],
+      ['all_of_them', 2],
+    ])
   })
 })

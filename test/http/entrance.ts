@@ -13,6 +13,7 @@ import { healthRoutes } from '#src/routes/health.ts'
 import { jwksRoutes } from '#src/routes/jwks.ts'
 import { meRoutes } from '#src/routes/me.ts'
 import { problemRoutes } from '#src/routes/problems.ts'
+import { schemaRoutes } from '#src/routes/schemas.ts'
 import { sessionRoutes } from '#src/routes/sessions.ts'
 import { signUpRoutes } from '#src/routes/sign-up.ts'
 import { world, type World } from '#test/support/world.ts'
@@ -38,6 +39,7 @@ export async function entrance(changes: Partial<Services> = {}) {
     .route('/v1/sessions', sessionRoutes)
     .route('/v1/me', meRoutes)
     .route('/v1/api-keys', apiKeyRoutes)
+    .route('/v1/schemas', schemaRoutes)
     .route('/v1/things', things.routes)
   const pending = new Set<Promise<unknown>>()
   const from = (address = someAddress()): Platform => ({

@@ -1,78 +1,11 @@
 import { expect, it } from 'vitest'
 import { loadParser, valuesOf } from '#src/lineage/sql.ts'
 import { grammar } from '#test/support/grammar.ts'
+import { ordinary } from './ordinary.ts'
 
 const parser = loadParser(await grammar())
 const parameters = { since: { type: 'date' as const }, most: { type: 'integer' as const } }
 const check = (sql: string) => parser.checkSelect(sql, parameters)
-
-/** What an analyst writes, and the datasets that it reads. */
-const ordinary: [sql: string, tables: string[]][] = [
-  ['select 1', []],
-  ['select * from flights', ['flights']],
-  ['SELECT origin FROM flights;', ['flights']],
-  ['select f.origin from flights f', ['flights']],
-  ['select flights.origin from flights', ['flights']],
-  ['select * from flights, airports', ['flights', 'airports']],
-  ['select * from flights join airports on origin = iata', ['flights', 'airports']],
-  ['select * from flights left join airports a on a.iata = origin', ['flights', 'airports']],
-  ['select * from flights natural join airports', ['flights', 'airports']],
-  ['select * from flights full join airports using (iata)', ['flights', 'airports']],
-  ['select * from flights f cross join lateral (select * from airports a where a.iata = f.origin) x', ['flights', 'airports']],
-  ['select origin, count(*) from flights group by origin having count(*) > 10 order by 2 desc limit 5', ['flights']],
-  ['select origin, count(*) filter (where delay > 0) from flights group by 1', ['flights']],
-  ['select percentile_cont(0.5) within group (order by delay) from flights', ['flights']],
-  ['select origin, destination, sum(delay) from flights group by grouping sets ((origin), (destination), ())', ['flights']],
-  ['select origin, grouping(origin) from flights group by rollup (origin)', ['flights']],
-  ['select origin, sum(delay) from flights group by cube (origin, destination)', ['flights']],
-  ['select rank() over (partition by origin order by delay desc) from flights', ['flights']],
-  ['select avg(delay) over w from flights window w as (order by date rows between 6 preceding and current row)', ['flights']],
-  ['select lag(delay, 1) over (order by date) from flights', ['flights']],
-  ['with late as (select * from flights where delay > 60) select * from late', ['flights']],
-  ['with a as (select 1 as n), b as (select * from a) select * from b', []],
-  ['with flights as (select * from airports) select * from flights', ['airports']],
-  ['with late as (select * from flights) select * from late join airports on true', ['flights', 'airports']],
-  ['with x as (select * from y), y as (select 1) select * from x', ['y']],
-  ['with recursive n as (select 1 as i union all select i + 1 from n where i < 10) select * from n', []],
-  ['select * from (with inside as (select * from flights) select * from inside) q', ['flights']],
-  ['select * from (with x as (select 1) select * from x) q join x on true', ['x']],
-  ['select * from flights union all select * from old_flights', ['flights', 'old_flights']],
-  ['select origin from flights intersect select iata from airports', ['flights', 'airports']],
-  ['select origin from flights except select iata from airports order by 1', ['flights', 'airports']],
-  ['(select origin from flights limit 1) union (select iata from airports limit 1)', ['flights', 'airports']],
-  ['values (1, 2), (3, 4)', []],
-  ['select * from (values (1), (2)) as v(n)', []],
-  ['select distinct origin from flights', ['flights']],
-  ['select distinct on (origin) * from flights order by origin, delay desc', ['flights']],
-  ['select * from flights where origin in (select iata from airports)', ['flights', 'airports']],
-  ['select * from flights f where exists (select 1 from airports a where a.iata = f.origin)', ['flights', 'airports']],
-  ['select (select max(delay) from flights) as worst', ['flights']],
-  ['select * from flights where delay > all (select delay from flights)', ['flights']],
-  ['select * from flights where delay = any (array[1, 2, 3])', ['flights']],
-  ["select case when delay > 0 then 'late' else 'on time' end from flights", ['flights']],
-  ["select coalesce(name, 'unknown'), nullif(city, ''), greatest(1, 2), least(1, 2) from airports", ['airports']],
-  ['select delay::float8 / 60, cast(delay as numeric(10, 2)) from flights', ['flights']],
-  ["select date_trunc('month', date), extract(year from date), date + interval '1 day' from flights", ['flights']],
-  ["select upper(trim(both ' ' from name)), substring(name from 1 for 3), position('a' in name) from airports", ['airports']],
-  ["select overlay(name placing 'x' from 1 for 1), name || '!' from airports", ['airports']],
-  ["select * from flights where origin like 'L%' and destination ilike '%x' or origin ~ '^[A-Z]{3}$'", ['flights']],
-  ["select * from flights where origin similar to '(A|B)%' and delay between 0 and 10", ['flights']],
-  ['select * from flights where delay is not null and (delay > 0) is true and origin is distinct from destination', ['flights']],
-  ["select data->>'a', data #> '{b,c}', data @> '{}'::jsonb, data ? 'k' from docs", ['docs']],
-  ["select jsonb_build_object('a', 1), json_agg(origin) from flights", ['flights']],
-  ['select (array_agg(origin order by delay))[1:2] from flights', ['flights']],
-  ['select * from unnest(array[1, 2]) with ordinality as u(n, i)', []],
-  ['select * from generate_series(1, 10) as g(n)', []],
-  ['select row(1, 2), (1, 2) = (1, 2)', []],
-  ["select string_agg(origin, ', ' order by origin), md5('x'), to_char(now(), 'YYYY') from flights", ['flights']],
-  ['select current_date, current_timestamp, localtimestamp', []],
-  ["select origin collate \"C\" from flights order by origin collate \"C\" nulls last", ['flights']],
-  ["select 'it''s; -- no comment' as text, $$dollar ; quoted$$ from flights -- a comment at the end", ['flights']],
-  ['select "Name", "a""b" from "Odd Name"', ['Odd Name']],
-  ['select * from only flights', ['flights']],
-  ['select stddev_pop(delay), corr(delay, distance), regr_slope(delay, distance) from flights', ['flights']],
-  ['select * from flights offset 10 rows fetch first 5 rows only', ['flights']],
-]
 
 it.each(ordinary)('takes %s', async (sql, tables) => {
   expect(await check(sql)).toMatchObject({ ok: true, tables })

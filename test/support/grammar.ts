@@ -1,8 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import { readGrammar } from '#local/grammar.ts'
 
 /** PostgreSQL's grammar, compiled as the platforms do it. */
-export async function grammar(): Promise<WebAssembly.Module> {
-  const path = createRequire(import.meta.url).resolve('libpg-query/wasm/libpg-query.wasm')
-  return WebAssembly.compile(await readFile(path))
-}
+export const grammar = async (): Promise<WebAssembly.Module> => WebAssembly.compile(await readGrammar())

@@ -1,7 +1,13 @@
 import pg from 'pg'
 
 /** What a finished run may have left behind, each of it to be nothing. */
-export type Leftovers = { unfinished: number; running: number; leases: number; wakes: number; eventGaps: number }
+export type Leftovers = {
+  unfinished: number
+  running: number
+  leases: number
+  wakes: number
+  eventGaps: number
+}
 
 export const nothing: Leftovers = { unfinished: 0, running: 0, leases: 0, wakes: 0, eventGaps: 0 }
 
@@ -48,7 +54,11 @@ export async function tally(client: pg.Client, table: string, id = 'id'): Promis
 export const tallyOf = (n: number): Tally => ({ rows: n, distinct: n, sum: (n * (n + 1)) / 2 })
 
 /** How often each kind of event happened to a step. */
-export async function happened(owner: pg.Client, runId: string, step: string): Promise<Record<string, number>> {
+export async function happened(
+  owner: pg.Client,
+  runId: string,
+  step: string,
+): Promise<Record<string, number>> {
   const { rows } = await owner.query<{ type: string; times: number }>(
     `select type, count(*)::int as times from run_events where run_id = $1 and step_key = $2 group by type`,
     [runId, step],
@@ -58,7 +68,12 @@ export async function happened(owner: pg.Client, runId: string, step: string): P
 
 export type StepRow = { state: string; attempt: number; fence: number; rows_in: number; rows_out: number }
 
-export async function stepRow(client: pg.Client, runId: string, step: string, lock: '' | 'for update' = ''): Promise<StepRow> {
+export async function stepRow(
+  client: pg.Client,
+  runId: string,
+  step: string,
+  lock: '' | 'for update' = '',
+): Promise<StepRow> {
   const { rows } = await client.query<StepRow>(
     `select state, attempt, fence::int, rows_in::int, rows_out::int from steps where run_id = $1 and key = $2 ${lock}`,
     [runId, step],
@@ -67,7 +82,33 @@ export async function stepRow(client: pg.Client, runId: string, step: string, lo
   return rows[0]
 }
 
-/** Lets the outbox be a minute older than it is, so that the next tick sends what waits in it. */
-export async function ageOutbox(owner: pg.Client): Promise<void> {
-  await owner.query(`update outbox set send_after = send_after - interval '61 s'`)
+/** Lets a tenant's outbox be a minute older than it is, so that the next tick sends what waits in it. */
+export async function ageOutbox(owner: pg.Client, tenantId: string): Promise<void> {
+  await owner.query(`update outbox set send_after = send_after - interval '61 s' where tenant_id = $1`, [
+    tenantId,
+  ])
+}
+
+/** How many statements with this text the server is executing now. */
+export async function executing(owner: pg.Client, text: string): Promise<number> {
+  const { rows } = await owner.query<{ found: number }>(
+    `select count(*)::int as found from pg_stat_activity where state = 'active' and position($1 in query) > 0 and pid <> pg_backend_pid()`,
+    [text],
+  )
+  return rows[0]?.found ?? 0
+}
+
+export type RunEvent = {
+  type: string
+  step_key: string | null
+  at: Date
+  data: Record<string, unknown> | null
+}
+
+export async function eventsOf(owner: pg.Client, runId: string): Promise<RunEvent[]> {
+  const { rows } = await owner.query<RunEvent>(
+    'select type, step_key, at, data from run_events where run_id = $1 order by seq',
+    [runId],
+  )
+  return rows
 }

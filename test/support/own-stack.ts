@@ -37,6 +37,8 @@ export async function client(connectionString: string): Promise<pg.Client> {
 
 export type OwnWorker = {
   url: string
+  /** The process; another after a kill. */
+  pid(): number
   /** SIGKILL to the process. */
   kill(): Promise<void>
   /** On the same port. */
@@ -44,16 +46,31 @@ export type OwnWorker = {
   stop(): Promise<void>
 }
 
-/** The Worker as it is built and deployed, in workerd. */
-export async function ownWorker(services: Services): Promise<OwnWorker> {
-  const { file } = await buildProgram({ entry: 'src/worker.ts', platform: 'workerd', outDir: join(services.dir, 'worker') })
+/** The Worker as it is built and deployed, in workerd with no more memory than Cloudflare gives. */
+export async function ownWorker(options: {
+  env: Record<string, string>
+  dir: string
+  onLine?: (line: string) => void
+}): Promise<OwnWorker> {
+  const { file } = await buildProgram({
+    entry: 'src/worker.ts',
+    platform: 'workerd',
+    outDir: join(options.dir, 'worker'),
+  })
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const launch = () =>
-    startWorker({ env: { ...services.env, PUBLIC_URL: url }, port, script: file, onLine: () => undefined })
+    startWorker({
+      env: { ...options.env, PUBLIC_URL: url },
+      port,
+      script: file,
+      v8Flags: ['--max-old-space-size=128'],
+      onLine: options.onLine ?? (() => undefined),
+    })
   let host: WorkerHost = await launch()
   return {
     url,
+    pid: () => host.pid(),
     kill: () => host.kill(),
     async restart() {
       host = await launch()

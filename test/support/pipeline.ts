@@ -1,4 +1,5 @@
 import { inject } from 'vitest'
+import type { Warehouse } from '#local/prepare-databases.ts'
 import type { Tenant } from './world.ts'
 
 export type StepJson = {
@@ -25,7 +26,7 @@ export async function connect(
   tenant: Tenant,
   kind: 'files' | 'postgres',
   name: string = kind,
-  { host, port, database, user, password } = inject('warehouse'),
+  { host, port, database, user, password }: Omit<Warehouse, 'url'> = inject('warehouse'),
 ): Promise<string> {
   const body =
     kind === 'files'
@@ -34,23 +35,48 @@ export async function connect(
   return (await json<{ id: string }>(await tenant.fetch('/v1/connections', { method: 'POST', body }), 201)).id
 }
 
-export async function upload(tenant: Tenant, connection: string, name: string, content: string | Uint8Array): Promise<void> {
+export async function upload(
+  tenant: Tenant,
+  connection: string,
+  name: string,
+  content: string | Uint8Array,
+): Promise<void> {
   const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content
-  const asked = await tenant.fetch(`/v1/connections/${connection}/files`, { method: 'POST', body: { name, bytes: bytes.length } })
-  const { upload: to } = await json<{ upload: { url: string; method: string; headers: Record<string, string> } }>(asked, 201)
+  const asked = await tenant.fetch(`/v1/connections/${connection}/files`, {
+    method: 'POST',
+    body: { name, bytes: bytes.length },
+  })
+  const { upload: to } = await json<{
+    upload: { url: string; method: string; headers: Record<string, string> }
+  }>(asked, 201)
   const put = await fetch(to.url, { method: to.method, headers: to.headers, body: Uint8Array.from(bytes) })
   if (!put.ok) throw new Error(`upload: ${put.status} ${await put.text()}`)
 }
 
 /** Saves a definition; only what makes it interesting is given. */
-export async function pipeline(tenant: Tenant, rest: string, name = `p-${crypto.randomUUID().slice(0, 8)}`): Promise<string> {
+export async function pipeline(
+  tenant: Tenant,
+  rest: string,
+  name = `p-${crypto.randomUUID().slice(0, 8)}`,
+): Promise<string> {
   const source = `apiVersion: weir/v1\nkind: Pipeline\nname: ${name}\n${rest}`
-  const made = await tenant.fetch('/v1/pipelines', { method: 'POST', headers: { 'Content-Type': 'application/yaml' }, body: source })
+  const made = await tenant.fetch('/v1/pipelines', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/yaml' },
+    body: source,
+  })
   return (await json<{ id: string }>(made, 201)).id
 }
 
-export async function start(tenant: Tenant, pipelineId: string, parameters?: Record<string, unknown>): Promise<string> {
-  const started = await tenant.fetch('/v1/runs', { method: 'POST', body: { pipelineId, ...(parameters ? { parameters } : {}) } })
+export async function start(
+  tenant: Tenant,
+  pipelineId: string,
+  parameters?: Record<string, unknown>,
+): Promise<string> {
+  const started = await tenant.fetch('/v1/runs', {
+    method: 'POST',
+    body: { pipelineId, ...(parameters ? { parameters } : {}) },
+  })
   return (await json<{ id: string }>(started, 202)).id
 }
 
@@ -69,7 +95,10 @@ export async function end(tenant: Tenant, runId: string): Promise<RunJson> {
   }
 }
 
-export const finished = async (tenant: Tenant, pipelineId: string, parameters?: Record<string, unknown>): Promise<RunJson> =>
-  end(tenant, await start(tenant, pipelineId, parameters))
+export const finished = async (
+  tenant: Tenant,
+  pipelineId: string,
+  parameters?: Record<string, unknown>,
+): Promise<RunJson> => end(tenant, await start(tenant, pipelineId, parameters))
 
 export const warehouseTable = (): string => `t_${crypto.randomUUID().replaceAll('-', '').slice(0, 16)}`

@@ -12,7 +12,12 @@ export async function serve(handler: () => Fetch): Promise<{ url: string; close(
     outgoing.on('close', () => gone.abort())
     const answer = async () => {
       const response = await handler()(toRequest(origin, incoming, gone.signal))
-      outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+      const cookies = response.headers.getSetCookie()
+      const headers = {
+        ...Object.fromEntries(response.headers),
+        ...(cookies.length > 0 ? { 'set-cookie': cookies } : {}),
+      }
+      outgoing.writeHead(response.status, headers)
       if (response.body) for await (const chunk of response.body) outgoing.write(chunk)
       outgoing.end()
     }
@@ -32,8 +37,12 @@ export async function serve(handler: () => Fetch): Promise<{ url: string; close(
 
 function toRequest(origin: string, incoming: IncomingMessage, signal: AbortSignal): Request {
   const headers = new Headers()
-  for (const [name, value] of Object.entries(incoming.headers)) if (value !== undefined) headers.set(name, String(value))
+  for (const [name, value] of Object.entries(incoming.headers))
+    if (value !== undefined) headers.set(name, String(value))
   const method = incoming.method ?? 'GET'
-  const body = method === 'GET' || method === 'HEAD' ? {} : { body: Readable.toWeb(incoming) as ReadableStream, duplex: 'half' as const }
+  const body =
+    method === 'GET' || method === 'HEAD'
+      ? {}
+      : { body: Readable.toWeb(incoming) as ReadableStream, duplex: 'half' as const }
   return new Request(`${origin}${incoming.url ?? '/'}`, { method, headers, signal, ...body })
 }

@@ -14,7 +14,10 @@ export type Tenant = {
   fetch(path: string, init?: Init): Promise<Response>
 }
 
-export type Init = Omit<RequestInit, 'body' | 'headers'> & { body?: unknown; headers?: Record<string, string> }
+export type Init = Omit<RequestInit, 'body' | 'headers'> & {
+  body?: unknown
+  headers?: Record<string, string>
+}
 
 /** Where requests go: an app in this process, or a server. `address` is whose they are, when that can be chosen. */
 export type Send = (request: Request, address?: string) => Promise<Response>
@@ -52,7 +55,11 @@ export async function newTenant(url: string, send: Send): Promise<Tenant> {
     accessToken: string
     refreshToken: string
   }
-  const keyMade = await ask('/v1/api-keys', { method: 'POST', body: { name: 'test', scopes: permissions } }, accessToken)
+  const keyMade = await ask(
+    '/v1/api-keys',
+    { method: 'POST', body: { name: 'test', scopes: permissions } },
+    accessToken,
+  )
   if (keyMade.status !== 201) throw new Error(`api key: ${keyMade.status} ${await keyMade.text()}`)
   const { key } = (await keyMade.json()) as { key: string }
   return {

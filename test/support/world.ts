@@ -2,6 +2,7 @@ import { inject } from 'vitest'
 import type { Services } from '#src/actions/context.ts'
 import { createApp } from '#src/app.ts'
 import { readEnv } from '#src/env.ts'
+import type { ConsoleFiles } from '#src/http/console.ts'
 import { buildServices } from '#src/services.ts'
 import { grammar } from './grammar.ts'
 import { serve } from './server.ts'
@@ -22,6 +23,7 @@ export type World = {
 export async function world(
   change: (services: Services) => Services = (services) => services,
   variables: Record<string, string> = inject('env'),
+  files: ConsoleFiles = {},
 ): Promise<World> {
   let app: ReturnType<typeof createApp> | undefined
   const pending = new Set<Promise<unknown>>()
@@ -38,7 +40,7 @@ export async function world(
   })
   const env = readEnv({ ...variables, PUBLIC_URL: server.url })
   const services = change({ ...buildServices(env, await grammar()), log: () => undefined })
-  const made = createApp(services)
+  const made = createApp(services, files)
   app = made
 
   return {

@@ -1,27 +1,35 @@
 import { hc } from 'hono/client'
 import type { Api } from '#src/app.ts'
-import { renew } from './session.ts'
-import type { Load, Problem } from './load.ts'
+import type { Answered, ApiProblem } from './load.ts'
+
+export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 
 /** The server's own types. The session travels in cookies that no script can read. */
-export const api = hc<Api>('/', { fetch: fetchInSession })
+export const newClient = (fetch: Fetch, origin = '/') => hc<Api>(origin, { fetch })
+export type Client = ReturnType<typeof newClient>
 
-/** A request whose session has just run out is made again once, with the next one. */
-async function fetchInSession(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
-  const first = await fetch(input, init)
-  if (first.status !== 401 || !(await renew())) return first
-  return fetch(input, init)
-}
-
-type Answer<T> = { ok: boolean; status: number; json(): Promise<T>; headers: Headers }
+type Answer<T> = { ok: boolean; status: number; json(): Promise<T> }
 
 /** The answer's body, or what went wrong, as one of the two. */
-export async function ask<T>(call: Promise<Answer<T>>): Promise<Exclude<Load<T>, { state: 'loading' }>> {
+export async function ask<T>(call: Promise<Answer<T>>): Promise<Answered<T>> {
+  let response
   try {
-    const response = await call
-    if (response.ok) return { state: 'ready', value: await response.json() }
-    return { state: 'failed', problem: (await response.json()) as Problem }
+    response = await call
   } catch {
-    return { state: 'failed', problem: { status: 0, code: 'unreachable', detail: 'Weir cannot be reached.' } }
+    return failed(0, 'unreachable', 'Weir cannot be reached. Is the network there?')
   }
+  try {
+    if (response.ok) return { state: 'ready', value: await response.json() }
+    const body: unknown = await response.json()
+    if (isProblem(body)) return { state: 'failed', problem: body }
+  } catch {
+    // Not JSON: something between here and Weir answered, or the answer broke off.
+  }
+  return failed(response.status, 'unreadable', `The answer cannot be read (status ${response.status}).`)
 }
+
+const failed = (status: number, code: string, detail: string) =>
+  ({ state: 'failed', problem: { status, code, detail } }) as const
+
+const isProblem = (body: unknown): body is ApiProblem =>
+  typeof body === 'object' && body !== null && 'detail' in body && 'code' in body

@@ -1,12 +1,15 @@
-export type Problem = {
+export type FieldProblem = { path: string; message: string; line?: number }
+export type ApiProblem = {
   status: number
   code: string
   detail: string
   requestId?: string
-  fields?: { path: string; message: string; line?: number }[]
+  fields?: readonly FieldProblem[]
 }
 
+export type Loading = { state: 'loading' }
+export type Answered<T> = { state: 'ready'; value: T } | { state: 'failed'; problem: ApiProblem }
 /** One union for "not there yet", "there" and "not to be had". */
-export type Load<T> = { state: 'loading' } | { state: 'ready'; value: T } | { state: 'failed'; problem: Problem }
+export type Load<T> = Loading | Answered<T>
 
-export const loading = { state: 'loading' } as const
+export const loading: Loading = { state: 'loading' }

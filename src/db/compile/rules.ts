@@ -3,7 +3,8 @@ import { StepFailure } from '#src/domain/failure.ts'
 import { nearest } from '#src/domain/spelling.ts'
 import type { OnFail, Rule } from '#src/domain/rule.ts'
 import { quoteIdent } from './quote.ts'
-import { sqlTypes } from './transform.ts'
+import { unlike } from './transform.ts'
+import { binder, type Bind } from './value.ts'
 
 type Query = { sql(relation: string): string; params: string[] }
 
@@ -22,84 +23,85 @@ export type CompiledRules = {
   /** One row: how many values each rule looked at, and how many of them failed it. */
   measure: Query
   judge(row: Readonly<Record<string, unknown>>): RuleResult[]
-  /** The rows that no rejecting rule takes away; undefined when no rule rejects. */
-  keep: Query | undefined
+  /** The rows that stay when the rejecting rules among the broken ones take theirs away; undefined when none does. */
+  keep(results: readonly RuleResult[]): Query | undefined
 }
-
-/** The columns that stand for what cannot be said of one row alone: how often its value was there before it. */
-type Numbered = { name: string; over: string }
 
 /**
- * Rules as one scan: every rule is two filtered counts in the same SELECT. Nulls are left out of every rule but not_null.
- * Uniqueness looks across rows, so it numbers equal values first, in the order in which the rows are stored.
+ * Rules as one scan: every rule is two counts in the same SELECT. Nulls are left out of every rule but not_null.
+ * Patterns are PostgreSQL's regular expressions and run there, under a time limit.
  */
 export function compileRules(rules: readonly Rule[], columns: readonly ColumnSpec[]): CompiledRules {
-  const measureParams: string[] = []
-  const numbered: Numbered[] = []
-  const compiled = rules.map((rule) => compileRule(rule, columns, numbered, binder(measureParams)))
-  const counts = compiled.flatMap(({ looksAt, fails }, i) => [
-    `count(*) filter (where ${looksAt}) as c${i}`,
-    `count(*) filter (where ${fails}) as f${i}`,
-  ])
-  const rejecting = rules.filter((rule) => rule.onFail === 'reject')
-  return {
-    measure: {
-      sql: (relation) => `select ${counts.join(', ')} from ${numberedFrom(relation, numbered)}`,
-      params: measureParams,
-    },
-    judge: (row) => rules.map((rule, i) => judgeOne(rule, Number(row[`c${i}`] ?? 0), Number(row[`f${i}`] ?? 0))),
-    keep: rejecting.length === 0 ? undefined : keepOf(rejecting, columns),
-  }
-}
-
-function keepOf(rules: readonly Rule[], columns: readonly ColumnSpec[]): Query {
   const params: string[] = []
-  const numbered: Numbered[] = []
-  const fails = rules.map((rule) => compileRule(rule, columns, numbered, binder(params)).fails)
-  const names = columns.map(({ name }) => quoteIdent(name)).join(', ')
+  const bind = binder(params)
+  const counts = rules.flatMap((rule, i) => {
+    const { checked, failed } = countsOf(rule, columns, bind)
+    return [`${checked} as c${i}`, `${failed} as f${i}`]
+  })
   return {
-    sql: (relation) =>
-      `select ${names} from ${numberedFrom(relation, numbered)} where ${fails.map((fail) => `(${fail}) is not true`).join(' and ')}`,
-    params,
+    measure: { sql: (relation) => `select ${counts.join(', ')} from ${relation}`, params },
+    judge: (row) => rules.map((rule, i) => judgeOne(rule, Number(row[`c${i}`] ?? 0), Number(row[`f${i}`] ?? 0))),
+    keep: (results) => {
+      const rejecting = rules.filter((rule, i) => rule.onFail === 'reject' && results[i]?.passed === false)
+      return rejecting.length === 0 ? undefined : keepOf(rejecting, columns)
+    },
   }
 }
 
-const numberedFrom = (relation: string, numbered: readonly Numbered[]): string =>
-  numbered.length === 0
-    ? relation
-    : `(select *, ${numbered.map(({ name, over }) => `row_number() over (${over}) as "${name}"`).join(', ')} from ${relation}) numbered`
-
-type Bind = (value: string | number | boolean, type: string) => string
-const binder =
-  (params: string[]): Bind =>
-  (value, type) => {
-    params.push(String(value))
-    return `$${params.length}::${type}`
+function countsOf(rule: Rule, columns: readonly ColumnSpec[], bind: Bind): { checked: string; failed: string } {
+  if (rule.rule === 'row_count') return { checked: 'count(*)', failed: '0' }
+  const column = columnOf(rule.column, columns)
+  const value = quoteIdent(column.name)
+  if (rule.rule === 'not_null') return { checked: 'count(*)', failed: `count(*) - count(${value})` }
+  if (rule.rule === 'unique') {
+    // Equal is equal in every collation, and sorting by bytes is the fastest.
+    const distinct = column.type === 'text' ? `${value} collate "C"` : value
+    return { checked: `count(${value})`, failed: `count(${value}) - count(distinct ${distinct})` }
   }
+  return { checked: `count(${value})`, failed: `count(*) filter (where ${failsOf(rule, column, bind)})` }
+}
 
-function compileRule(rule: Rule, columns: readonly ColumnSpec[], numbered: Numbered[], bind: Bind): { looksAt: string; fails: string } {
-  if (rule.rule === 'row_count') return { looksAt: 'true', fails: 'false' }
-  const { name, type } = columnOf(rule.column, columns)
-  const value = quoteIdent(name)
-  const as = sqlTypes[type]
-  const present = `${value} is not null`
+/** What is true of a row that fails the rule, and never true of a null but for not_null. */
+function failsOf(rule: Exclude<Rule, { rule: 'row_count' | 'unique' }>, column: ColumnSpec, bind: Bind): string {
+  const value = quoteIdent(column.name)
   switch (rule.rule) {
     case 'not_null':
-      return { looksAt: 'true', fails: `${value} is null` }
-    case 'unique': {
-      const number = `weir ${numbered.length}`
-      numbered.push({ name: number, over: `partition by ${value} order by ctid` })
-      return { looksAt: present, fails: `${present} and "${number}" > 1` }
-    }
+      return `${value} is null`
     case 'in_set':
-      return { looksAt: present, fails: `${value} not in (${rule.values.map((one) => bind(one, as)).join(', ')})` }
+      return `${value} <> all (${bind.many(rule.values, column)})`
     case 'between': {
-      const below = rule.min === undefined ? [] : [`${value} < ${bind(rule.min, as)}`]
-      const above = rule.max === undefined ? [] : [`${value} > ${bind(rule.max, as)}`]
-      return { looksAt: present, fails: [...below, ...above].join(' or ') }
+      const below = rule.min === undefined ? [] : [`${value} < ${bind.one(rule.min, column)}`]
+      const above = rule.max === undefined ? [] : [`${value} > ${bind.one(rule.max, column)}`]
+      return [...below, ...above].join(' or ')
     }
     case 'matches':
-      return { looksAt: present, fails: `(${value})::text !~ ${bind(rule.pattern, 'text')}` }
+      return `(${value})::text !~ ${bind.text(rule.pattern)}`
+  }
+}
+
+/** Of equal values the one that was written first stays, among those that no other rule rejects. */
+function keepOf(rules: readonly Rule[], columns: readonly ColumnSpec[]): Query {
+  const params: string[] = []
+  const bind = binder(params)
+  const names = columns.map(({ name }) => quoteIdent(name)).join(', ')
+  const stays: string[] = []
+  const unique: string[] = []
+  for (const rule of rules) {
+    if (rule.rule === 'row_count') continue
+    const column = columnOf(rule.column, columns)
+    if (rule.rule === 'unique') unique.push(column.name)
+    else stays.push(`(${failsOf(rule, column, bind)}) is not true`)
+  }
+  const where = stays.length === 0 ? '' : ` where ${stays.join(' and ')}`
+  if (unique.length === 0) return { params, sql: (relation) => `select ${names} from ${relation}${where}` }
+  const taken = columns.map(({ name }) => name)
+  const numbers = unique.map((name, i) => ({ value: quoteIdent(name), number: quoteIdent(unlike(`weir ${i}`, taken)) }))
+  const numbered = numbers.map(({ value, number }) => `row_number() over (partition by ${value} order by ctid) as ${number}`)
+  const first = numbers.map(({ value, number }) => `(${number} = 1 or ${value} is null)`)
+  return {
+    params,
+    sql: (relation) =>
+      `select ${names} from (select ${names}, ${numbered.join(', ')} from ${relation}${where}) numbered where ${first.join(' and ')}`,
   }
 }
 

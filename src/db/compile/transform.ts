@@ -1,28 +1,26 @@
 import type { ColumnSpec, ColumnType } from '#src/domain/column.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { Parameters } from '#src/domain/parameters.ts'
+import { parameterNamed } from '#src/domain/pipeline-parameters.ts'
 import { nearest } from '#src/domain/spelling.ts'
 import type { Condition, Transform } from '#src/domain/transform.ts'
+import { castable, castTo, tryCastTo } from './cast.ts'
+import { faultsOf, type CheckedCast, type Faults } from './faults.ts'
 import { quoteIdent } from './quote.ts'
+import { binder, type Bind, type Scalar } from './value.ts'
 
-/** The SQL type of each column type; the same table as app.sql_type. */
-export const sqlTypes: Record<ColumnType, string> = {
-  boolean: 'boolean',
-  integer: 'int4',
-  bigint: 'int8',
-  double: 'float8',
-  decimal: 'numeric',
-  text: 'text',
-  date: 'date',
-  timestamp: 'timestamp',
-  timestamptz: 'timestamptz',
-  json: 'jsonb',
+export type CompiledTransform = {
+  sql(relation: string): string
+  params: string[]
+  columns: ColumnSpec[]
+  /** Asked after a cast has failed: one row, of how many values each cast cannot read. */
+  faults: Faults
 }
 
-export type CompiledTransform = { sql(relation: string): string; params: string[]; columns: ColumnSpec[] }
-
-type Projected = ColumnSpec & { expression: string }
-type State = { columns: Projected[]; where: string[]; from: (relation: string) => string; isTable: boolean }
+/** `computed` is an expression that can fail, so it must not be asked of rows that an earlier filter took away. */
+type Projected = ColumnSpec & { expression: string; computed?: boolean }
+/** `place` says where a row was written; it decides between equals, so that the same table always gives the same rows. */
+type State = { columns: Projected[]; where: string[]; from: (relation: string) => string; place: string; casts: CheckedCast[] }
 
 /**
  * Operators in their order, as one SELECT over a table: filters and expressions share one pass, and only deduplicate
@@ -34,22 +32,21 @@ export function compileTransform(
   parameters: Parameters,
 ): CompiledTransform {
   const params: string[] = []
-  const bind = (value: string | number | boolean, type: string): string => {
-    params.push(String(resolved(value, parameters)))
-    return `$${params.length}::${type}`
-  }
+  const bind = binder(params)
+  const given = (value: Scalar): Scalar => resolved(value, parameters)
   let state: State = {
     columns: input.map((column) => ({ ...column, expression: quoteIdent(column.name) })),
     where: [],
     from: (relation) => relation,
-    isTable: true,
+    place: 'ctid',
+    casts: [],
   }
-  for (const operator of operators) state = apply(state, operator, bind)
+  for (const operator of operators) state = apply(state, operator, bind, given)
   const columns = state.columns.map(({ name, type, nullable }) => ({ name, type, nullable }))
   if (columns.length === 0) throw new StepFailure('no_columns', 'The transform leaves no column.')
   refuseTwice(columns)
   const last = state
-  return { params, columns, sql: (relation) => selectOf(last, relation) }
+  return { params, columns, sql: (relation) => selectOf(last, relation), faults: faultsOf(last.casts, params) }
 }
 
 function selectOf({ columns, where, from }: State, relation: string, more: string[] = []): string {
@@ -57,9 +54,9 @@ function selectOf({ columns, where, from }: State, relation: string, more: strin
   return `select ${list.join(', ')} from ${from(relation)}${where.length > 0 ? ` where ${where.join(' and ')}` : ''}`
 }
 
-type Bind = (value: string | number | boolean, type: string) => string
+type Given = (value: Scalar) => Scalar
 
-function apply(state: State, operator: Transform, bind: Bind): State {
+function apply(state: State, operator: Transform, bind: Bind, given: Given): State {
   const { columns } = state
   switch (operator.op) {
     case 'select':
@@ -75,35 +72,66 @@ function apply(state: State, operator: Transform, bind: Bind): State {
     case 'cast':
     case 'try_cast': {
       const to = new Map(Object.entries(operator.with).map(([name, type]) => [column(columns, name).name, type]))
-      const cast = operator.op === 'cast' ? castOf : tryCastOf
+      const casts = operator.op === 'cast' ? checkedCasts(state, to) : []
       return {
         ...state,
-        columns: columns.map((one) => {
-          const type = to.get(one.name)
-          return type === undefined ? one : { ...one, type, expression: cast(one, type) }
-        }),
+        columns: columns.map((one) => converted(one, to.get(one.name), operator.op)),
+        casts: [...state.casts, ...casts],
       }
     }
-    case 'filter':
-      return { ...state, where: [...state.where, conditionOf(column(columns, operator.with.column), operator.with, bind)] }
+    case 'filter': {
+      const tested = column(columns, operator.with.column)
+      return { ...state, where: and(state.where, conditionOf(tested, operator.with, bind, given), tested.computed) }
+    }
     case 'deduplicate': {
       const { by, orderBy, keep } = operator.with
       const direction = keep === 'first' ? 'asc' : 'desc'
-      const order = [
-        ...(orderBy ? [`${column(columns, orderBy).expression} ${direction} nulls last`] : []),
-        // Where it is written decides between equals, so that the same table always gives the same rows.
-        ...(state.isTable ? [`ctid ${direction}`] : []),
-      ]
+      const first = orderBy ? [`${column(columns, orderBy).expression} ${direction} nulls last`] : []
+      const order = [...first, `${state.place} ${direction}`].join(', ')
       const partition = by.map((name) => column(columns, name).expression).join(', ')
-      const number = `row_number() over (partition by ${partition}${order.length > 0 ? ` order by ${order.join(', ')}` : ''}) as "weir number"`
+      const taken = columns.map(({ name }) => name)
+      const number = quoteIdent(unlike('weir number', taken))
+      const place = quoteIdent(unlike('weir place', taken))
+      const added = [`row_number() over (partition by ${partition} order by ${order}) as ${number}`, `${state.place} as ${place}`]
       return {
-        columns: columns.map((one) => ({ ...one, expression: quoteIdent(one.name) })),
-        where: [`"weir number" = 1`],
-        from: (relation) => `(${selectOf(state, relation, [number])}) numbered`,
-        isTable: false,
+        columns: columns.map(({ name, type, nullable }) => ({ name, type, nullable, expression: quoteIdent(name) })),
+        where: [`${number} = 1`],
+        from: (relation) => `(${selectOf(state, relation, added)}) numbered`,
+        place,
+        casts: state.casts,
       }
     }
   }
+}
+
+/** PostgreSQL may ask the terms of AND in any order; CASE keeps theirs. */
+function and(where: readonly string[], condition: string, computed: boolean | undefined): string[] {
+  if (!computed || where.length === 0) return [...where, condition]
+  return [`case when ${where.join(' and ')} then ${condition} else false end`]
+}
+
+function converted(from: Projected, to: ColumnType | undefined, op: 'cast' | 'try_cast'): Projected {
+  if (to === undefined || to === from.type) return from
+  const expression = op === 'cast' ? castTo(from, to) : tryCastTo(from, to)
+  if (expression === undefined) {
+    throw new StepFailure('no_cast', `Column "${from.name}" is ${from.type}, which cannot be cast to ${to}.`)
+  }
+  return { name: from.name, type: to, nullable: true, expression, computed: true }
+}
+
+/** What a cast that fails would have failed on: the rows that were left when it came. */
+const checkedCasts = ({ columns, where, from }: State, to: ReadonlyMap<string, ColumnType>): CheckedCast[] =>
+  columns.flatMap((one) => {
+    const type = to.get(one.name)
+    const readable = type === undefined ? undefined : castable(one, type)
+    return type === undefined || readable === undefined ? [] : [{ column: one.name, type, readable, where, from }]
+  })
+
+/** The name itself, or one like it that no column has. */
+export function unlike(name: string, taken: readonly string[]): string {
+  let free = name
+  while (taken.includes(free)) free += ' '
+  return free
 }
 
 function column(columns: readonly Projected[], name: string): Projected {
@@ -125,34 +153,25 @@ function refuseTwice(columns: readonly ColumnSpec[]): void {
   }
 }
 
-const castOf = ({ expression, type }: Projected, to: ColumnType): string =>
-  type === to ? expression : `(${expression})::${sqlTypes[to]}`
-
-/** Only text can fail to be read as something else in a way that the server can be asked about first. */
-function tryCastOf(from: Projected, to: ColumnType): string {
-  if (from.type !== 'text') return castOf(from, to)
-  const { expression } = from
-  return `case when pg_input_is_valid(${expression}, '${sqlTypes[to]}') then (${expression})::${sqlTypes[to]} end`
-}
-
 const comparisons = { eq: '=', ne: '<>', gt: '>', gte: '>=', lt: '<', lte: '<=' } as const
 
-function conditionOf({ expression, type }: Projected, test: Condition, bind: Bind): string {
-  const as = sqlTypes[type]
+function conditionOf(tested: Projected, test: Condition, bind: Bind, given: Given): string {
+  const { expression } = tested
+  const one = (value: Scalar) => bind.one(given(value), tested)
   if (test.is !== undefined) return `${expression} is ${test.is === 'null' ? 'null' : 'not null'}`
-  if (test.in) return `${expression} in (${test.in.map((value) => bind(value, as)).join(', ')})`
-  if (test.between) return `${expression} between ${bind(test.between[0], as)} and ${bind(test.between[1], as)}`
-  if (test.like !== undefined) return `(${expression})::text like ${bind(test.like, 'text')}`
+  if (test.in) return `${expression} = any (${bind.many(test.in.map(given), tested)})`
+  if (test.between) return `${expression} between ${one(test.between[0])} and ${one(test.between[1])}`
+  if (test.like !== undefined) return `(${expression})::text like ${bind.text(String(given(test.like)))}`
   for (const [name, operator] of Object.entries(comparisons)) {
     const value = test[name as keyof typeof comparisons]
-    if (value !== undefined) return `${expression} ${operator} ${bind(value, as)}`
+    if (value !== undefined) return `${expression} ${operator} ${one(value)}`
   }
   return 'true'
 }
 
 /** A value that is nothing but a parameter stands for what the run was given. */
-function resolved(value: string | number | boolean, parameters: Parameters): string | number | boolean {
-  const name = typeof value === 'string' ? /^\$\{params\.([a-z][a-z0-9_]*)\}$/.exec(value)?.[1] : undefined
+function resolved(value: Scalar, parameters: Parameters): Scalar {
+  const name = parameterNamed(value)
   if (name === undefined) return value
   const given = parameters[name]
   if (given === undefined) throw new StepFailure('no_parameter', `There is no parameter "${name}".`)

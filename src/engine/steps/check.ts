@@ -24,12 +24,12 @@ export async function executeCheck(work: StepWork<'check'>): Promise<StepOutcome
     }
   }
   const warned = broken.some((result) => result.onFail === 'warn')
-  const rejects = broken.some((result) => result.onFail === 'reject')
-  if (!rejects || !rules.keep) {
+  const keep = rules.keep(results)
+  if (!keep) {
     return { statements: evidence, result: { state: 'succeeded', rowsIn: input.rows, rowsOut: input.rows, rowsRejected: 0, warned } }
   }
   const version = newId('datasetVersion', services.now())
-  const fill = { text: `insert into ${tableOf(version)} ${rules.keep.sql(tableOf(input.id))}`, params: rules.keep.params }
+  const fill = { text: `insert into ${tableOf(version)} ${keep.sql(tableOf(input.id))}`, params: keep.params }
   return {
     statements: [
       ...evidence,

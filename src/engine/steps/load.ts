@@ -17,11 +17,14 @@ const pagesAChunk = 512
  * SELECT here casts to the destination's types. How far the load has got is kept in the destination itself.
  */
 export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> {
-  const { definition, run, claimed, db } = work
+  const { definition, run, claimed, db, leftBehind } = work
   const { load } = definition
   const input = await inputOf(work, load.from)
   const connection = await connectionNamed(work, load.connection)
   const loadId = await loadIdOf(db.tenantId, run.id, claimed.key)
+  const drop = dropStageLater(db.tenantId, connection.id, loadId, load.table)
+  // An earlier attempt has staged rows, whether or not this one gets as far as to find them.
+  if (claimed.rowsOut > 0) leftBehind.push(drop)
   const destination = await openLoad(connection, {
     loadId,
     table: load.table,
@@ -29,6 +32,7 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
     key: load.key,
     columns: input.columns,
   })
+  if (claimed.rowsOut === 0) leftBehind.push(drop)
   try {
     const copied = await copy(work, destination, input)
     if (!copied) return { result: { state: 'ready', yielded: true } }
@@ -37,7 +41,7 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
       throw new StepFailure('rows_differ', `Connection "${connection.name}" took ${rows} rows of ${input.rows} for ${load.table}.`)
     }
     return {
-      statements: [dropStageLater(db.tenantId, connection.id, loadId, load.table)],
+      statements: [drop],
       result: { state: 'succeeded', rowsIn: input.rows, rowsOut: rows },
     }
   } finally {

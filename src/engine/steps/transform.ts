@@ -6,7 +6,7 @@ import { statementTimeoutMs, type StepOutcome, type StepWork } from '../step.ts'
 
 /** One INSERT … SELECT in the database; no row comes here. */
 export async function executeTransform(work: StepWork<'transform'>): Promise<StepOutcome> {
-  const { definition, run, claimed, services } = work
+  const { definition, run, claimed, services, db, signal } = work
   const input = await inputOf(work, definition.from)
   const compiled = compileTransform(definition.transform, input.columns, run.parameters)
   const version = newId('datasetVersion', services.now())
@@ -18,5 +18,10 @@ export async function executeTransform(work: StepWork<'transform'>): Promise<Ste
       publication(version),
     ],
     result: { state: 'succeeded', rowsIn: input.rows },
+    async explain() {
+      const faults = { text: compiled.faults.sql(tableOf(input.id)), params: compiled.faults.params }
+      const [, found] = await db.statements(asQueryRole([faults], statementTimeoutMs), signal)
+      return compiled.faults.judge(found?.rows[0] ?? {})
+    },
   }
 }

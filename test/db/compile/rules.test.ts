@@ -28,7 +28,8 @@ async function measure(...rules: Rule[]) {
 }
 
 async function kept(...rules: Rule[]) {
-  const { keep } = compileRules(rules, columns)
+  const compiled = compileRules(rules, columns)
+  const keep = compiled.keep(await measure(...rules))
   if (!keep) return undefined
   const { rows } = await client.query({ text: `${keep.sql('codes')} order by 1, 2`, values: keep.params, rowMode: 'array' })
   return rows.map(([n, code]) => [n, code])
@@ -56,6 +57,34 @@ describe('a rule', () => {
   it('passes when mostly of the values that it looked at pass, at the very border too', async () => {
     const of = async (mostly: number) => (await measure(rule({ rule: 'matches', column: 'code', pattern: '^[A-Z]{3}$', mostly })))[0]?.passed
     expect([await of(0.75), await of(0.76), await of(0.5)]).toEqual([true, false, true])
+  })
+
+  it('rejects nothing as long as mostly of the values pass, whatever another rule rejects', async () => {
+    const tolerant = rule({ rule: 'matches', column: 'code', pattern: '^[A-Z]{3}$', mostly: 0.75, onFail: 'reject' })
+    expect(await kept(tolerant)).toBeUndefined()
+    expect((await kept(tolerant, rule({ rule: 'not_null', column: 'at', onFail: 'reject' })))?.length).toBe(4)
+  })
+
+  it('keeps the first of equal values that no other rule rejects', async () => {
+    const upper = rule({ rule: 'between', column: 'at', min: '2001-01-03', onFail: 'reject' })
+    expect(await kept(rule({ rule: 'unique', column: 'n', onFail: 'reject' }), upper)).toEqual([
+      ['2', 'lax'],
+      ['900', 'LAX'],
+      [null, null],
+    ])
+  })
+
+  it('takes sets of ten thousand values, and values that a column could not hold', async () => {
+    const values = Array.from({ length: 9_990 }, (_, i) => `x"${i}\\,{}`)
+    const many = Array.from({ length: 20 }, () => rule({ rule: 'in_set', column: 'code', values: [...values, 'LAX', 'SFO', 'lax'] }))
+    expect((await measure(...many)).every((result) => result.passed && result.checked === 4)).toBe(true)
+    expect(await measure(rule({ rule: 'between', column: 'n', min: -1e300, max: 899.5 }))).toMatchObject([{ checked: 4, failed: 1 }])
+    expect(await measure(rule({ rule: 'in_set', column: 'n', values: [1, 2, '99999999999999999999'] }))).toMatchObject([{ failed: 1 }])
+  })
+
+  it('refuses a value that the column’s type cannot be compared with, naming both', () => {
+    expect(() => compileRules([rule({ rule: 'between', column: 'at', min: 'soon' })], columns)).toThrow(/"at" is date, and "soon"/)
+    expect(() => compileRules([rule({ rule: 'in_set', column: 'n', values: ['x'] })], columns)).toThrow(/"n" is bigint/)
   })
 
   it('counts rows', async () => {

@@ -93,6 +93,56 @@ describe('a transform', () => {
     ])
   })
 
+  it('asks a filter before the casts that follow it, whatever PostgreSQL holds to be cheaper', async () => {
+    const numbers = Array.from({ length: 500 }, (_, i) => String(i))
+    const { rows } = await run([
+      { op: 'filter', with: { column: 'the age', in: numbers } },
+      { op: 'cast', with: { 'the age': 'integer' } },
+      { op: 'filter', with: { column: 'the age', gte: 37 } },
+      { op: 'select', with: ['the age'] },
+    ])
+    expect(rows).toEqual([[41], [37]])
+  })
+
+  it('has room for more values than a statement has parameters', async () => {
+    const filters = Array.from({ length: 80 }, () => ({ op: 'filter' as const, with: { column: 'id', in: Array.from({ length: 1_000 }, (_, i) => i) } }))
+    expect((await run(filters)).rows.length).toBe(5)
+  })
+
+  it('compares a whole column with what it could not hold', async () => {
+    expect((await run([{ op: 'filter', with: { column: 'id', gt: 1.5 } }])).rows.length).toBe(3)
+    expect((await run([{ op: 'filter', with: { column: 'id', lt: 1e20 } }])).rows.length).toBe(5)
+    expect((await run([{ op: 'filter', with: { column: 'id', in: [1, 1.5, '3'] } }])).rows.length).toBe(4)
+  })
+
+  it.each([
+    [{ column: 'id', eq: 'x' }, /"id" is integer, and "x" cannot/],
+    [{ column: 'id', eq: '1; drop table people' }, /"id" is integer/],
+    [{ column: 'id', in: [1, true] }, /"id" is integer, and "true"/],
+    [{ column: 'name', eq: 'a\0b' }, /"name" is text/],
+    [{ column: 'id', eq: '${params.nobody}' }, /no parameter "nobody"/],
+  ])('refuses to compare by %j', (condition, message) => {
+    expect(() => compileTransform([{ op: 'filter', with: condition }], columns, {})).toThrow(message)
+  })
+
+  it('deduplicates twice, and columns with names like its own', async () => {
+    const compiled = compileTransform(
+      [
+        { op: 'rename', with: { city: 'weir number', name: 'weir place' } },
+        { op: 'deduplicate', with: { by: ['id', 'weir place'], keep: 'last' } },
+        { op: 'deduplicate', with: { by: ['id'], keep: 'first' } },
+      ],
+      columns,
+      {},
+    )
+    const { rows } = await client.query({ text: compiled.sql('people'), values: compiled.params, rowMode: 'array' })
+    expect(rows.toSorted(([a], [b]) => a - b)).toEqual([
+      [1, 'Ada', '37', 'Rome'],
+      [2, 'Alan', 'x', 'London'],
+      [3, null, '41', 'Paris'],
+    ])
+  })
+
   it('reads the table once for filters, casts and renames together', async () => {
     const compiled = compileTransform(
       [

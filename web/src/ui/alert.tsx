@@ -1,11 +1,13 @@
-import type { Problem } from '../load.ts'
+import type { ApiProblem } from '../load.ts'
 import styles from './alert.module.css'
 
-export function Alert({ problem }: { problem: Problem }) {
+type AlertProps = { problem: ApiProblem; retry?: () => void; retryWord?: string }
+
+export function Alert({ problem, retry, retryWord = 'Try again' }: AlertProps) {
   return (
     <div role="alert" class={styles.alert}>
       <p>{problem.detail}</p>
-      {problem.fields && (
+      {problem.fields && problem.fields.length > 0 && (
         <ul>
           {problem.fields.map((field) => (
             <li key={`${field.path} ${field.message}`}>
@@ -16,6 +18,13 @@ export function Alert({ problem }: { problem: Problem }) {
         </ul>
       )}
       {problem.requestId && <small>Request {problem.requestId}</small>}
+      {retry && (
+        <p>
+          <button type="button" onClick={retry}>
+            {retryWord}
+          </button>
+        </p>
+      )}
     </div>
   )
 }

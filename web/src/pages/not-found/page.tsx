@@ -1,15 +1,11 @@
-import { useEffect } from 'preact/hooks'
+import { Page } from '../../ui/page.tsx'
 
 export function NotFoundPage() {
-  useEffect(() => {
-    document.title = 'Not found · Weir'
-  }, [])
   return (
-    <>
-      <h1 tabIndex={-1}>There is no such page</h1>
+    <Page title="There is no such page">
       <p>
         <a href="/pipelines">Go to the pipelines</a>
       </p>
-    </>
+    </Page>
   )
 }

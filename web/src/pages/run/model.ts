@@ -1,92 +1,179 @@
-import { computed, signal } from '@preact/signals'
-import { api, ask } from '../../api.ts'
-import { loading, type Load, type Problem } from '../../load.ts'
+import { batch, computed, createModel, effect, signal, untracked, type ReadonlySignal } from '@preact/signals'
+import { ask, type Client } from '../../api.ts'
+import { untilDisposed } from '../../disposal.ts'
+import { loading, type ApiProblem, type Load } from '../../load.ts'
+import {
+  afterEvent,
+  afterProgress,
+  eventTypes,
+  isOver,
+  isStepOver,
+  type Progress,
+  type Quality,
+  type Run,
+  type RunEvent,
+} from './run.ts'
+import { speedometer } from './speed.ts'
 
-export type Step = {
-  key: string
-  kind: string
-  state: string
-  attempt: number
-  rowsIn: number
-  rowsOut: number
-  rowsRejected: number
-  error?: { code: string; message: string }
-  startedAt?: string
-  durationMs?: number
+/** Steps move in bursts; the whole run is read at most this often. */
+const betweenLooksMs = 2_000
+const secondMs = 1_000
+const longestWaitMs = 30_000
+/** An EventSource's readyState when it has given up. */
+const closed = 2
+
+type Browser = {
+  visible: ReadonlySignal<boolean>
+  openStream: (url: string) => Pick<EventSource, 'addEventListener' | 'close' | 'readyState'>
 }
-export type Run = {
-  id: string
-  pipelineId: string
-  pipelineName: string
-  version: number
-  state: string
-  createdAt: string
-  durationMs?: number
-  steps: Step[]
-}
-export type Quality = { stepKey: string; rule: string; column?: string; onFail: string; checked: number; failed: number; passed: boolean }
 
-const over = new Set(['succeeded', 'succeeded_with_warnings', 'failed', 'cancelled'])
-/** Events arrive in bursts; the whole run is read at most this often. */
-const quietMs = 300
-
-/** One run and what happens to it, for as long as the page is open. */
-export function runModel(id: string) {
+/** One run and what happens to it, for as long as its page is open and seen. */
+export const RunModel = createModel((api: Client, { visible, openStream }: Browser, id: Run['id']) => {
+  const init = { init: { signal: untilDisposed() } }
   const run = signal<Load<Run>>(loading)
-  const quality = signal<Quality[]>([])
-  const problem = signal<Problem | undefined>(undefined)
-  let stream: EventSource | undefined
-  let timer: ReturnType<typeof setTimeout> | undefined
+  const quality = signal<readonly Quality[]>([])
+  const problem = signal<ApiProblem | undefined>(undefined)
+  const speeds = signal<ReadonlyMap<string, number>>(new Map())
+  const nowMs = signal(Date.now())
+  const canCancel = computed(() => {
+    const load = run.value
+    return load.state === 'ready' && !isOver(load.value) && load.value.state !== 'cancelling'
+  })
+  const isLive = computed(() => run.value.state === 'ready' && !isOver(run.value.value))
+  let lastEventId = ''
+  let lookedMs = 0
+  let looks = 0
+  /** How many check steps were over when their results were read. */
+  let qualityOf = 0
 
-  async function look(): Promise<void> {
-    timer = undefined
-    run.value = await ask<Run>(api.v1.runs[':id'].$get({ param: { id } }))
-    const checks = await ask(api.v1.runs[':id'].quality.$get({ param: { id } }))
-    if (checks.state === 'ready') quality.value = checks.value.items
+  function change(move: (run: Run) => Run): void {
+    const load = run.peek()
+    if (load.state === 'ready') run.value = { state: 'ready', value: move(load.value) }
   }
 
-  const soon = () => {
-    timer ??= setTimeout(() => void look(), quietMs)
+  async function look(): Promise<boolean> {
+    lookedMs = Date.now()
+    const number = ++looks
+    const answer = await ask<Run>(api.v1.runs[':id'].$get({ param: { id } }, init))
+    // An answer that was overtaken by a newer one tells of the past.
+    if (number < looks) return true
+    batch(() => {
+      // What is shown stays when it cannot be read again.
+      if (answer.state === 'ready' || run.value.state !== 'ready') run.value = answer
+      nowMs.value = Date.now()
+    })
+    if (answer.state === 'ready') await lookAtQuality(answer.value)
+    return answer.state === 'ready'
   }
 
-  /** Rows of a step that is under way, between two looks. */
-  const progress = (message: MessageEvent<string>) => {
-    if (run.value.state !== 'ready') return
-    const { steps } = JSON.parse(message.data) as { steps: Pick<Step, 'key' | 'rowsIn' | 'rowsOut'>[] }
-    const byKey = new Map(steps.map((step) => [step.key, step]))
-    const current = run.value.value
-    run.value = { state: 'ready', value: { ...current, steps: current.steps.map((step) => ({ ...step, ...byKey.get(step.key) })) } }
+  async function lookAtQuality({ steps }: Run): Promise<void> {
+    const checked = steps.filter((step) => step.kind === 'check' && isStepOver(step)).length
+    if (checked === qualityOf) return
+    const answer = await ask(api.v1.runs[':id'].quality.$get({ param: { id } }, init))
+    if (answer.state !== 'ready') return
+    qualityOf = checked
+    quality.value = answer.value.items
   }
+
+  async function lookUnlessOver(): Promise<void> {
+    const load = run.peek()
+    if (load.state !== 'ready' || !isOver(load.value)) await look()
+  }
+
+  /** Follows the run until it is over or the returned function is called. */
+  function follow(): () => void {
+    let stream: ReturnType<Browser['openStream']> | undefined
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let waitMs = secondMs
+    let ended = false
+    const speedOf = speedometer()
+
+    const soon = (inMs: number) => {
+      timer ??= setTimeout(() => {
+        timer = undefined
+        void look().then(proceed)
+      }, inMs)
+    }
+    const proceed = (worked: boolean) => {
+      if (ended || worked) return
+      waitMs = Math.min(waitMs * 2, longestWaitMs)
+      soon(waitMs)
+    }
+    const onEvent = ({ data, lastEventId: eventId, type }: MessageEvent<string>) => {
+      lastEventId = eventId
+      waitMs = secondMs
+      const event = { ...(JSON.parse(data) as Omit<RunEvent, 'type'>), type }
+      change((current) => afterEvent(current, event))
+      const load = run.peek()
+      const finished = load.state === 'ready' && isOver(load.value)
+      if (finished) void look()
+      else soon(Math.max(0, lookedMs + betweenLooksMs - Date.now()))
+    }
+    const onProgress = ({ data }: MessageEvent<string>) => {
+      waitMs = secondMs
+      const { steps } = JSON.parse(data) as { steps: Progress[] }
+      batch(() => {
+        change((current) => afterProgress(current, steps))
+        speeds.value = speedOf(steps, Date.now())
+      })
+    }
+    /** The browser connects again by itself unless it was refused, most often because the session has run out. */
+    const onError = () => {
+      if (ended || stream?.readyState !== closed) return
+      waitMs = Math.min(waitMs * 2, longestWaitMs)
+      timer ??= setTimeout(() => {
+        timer = undefined
+        void look().then(() => {
+          if (!ended && isLive.peek()) listen()
+        })
+      }, waitMs)
+    }
+    const listen = () => {
+      const after = lastEventId === '' ? '' : `?after=${encodeURIComponent(lastEventId)}`
+      stream = openStream(`/v1/runs/${encodeURIComponent(id)}/events${after}`)
+      for (const type of eventTypes)
+        stream.addEventListener(type, (event) => onEvent(event as MessageEvent<string>))
+      stream.addEventListener('progress', (event) => onProgress(event as MessageEvent<string>))
+      stream.addEventListener('error', onError)
+    }
+
+    listen()
+    return () => {
+      ended = true
+      stream?.close()
+      clearTimeout(timer)
+    }
+  }
+
+  effect(() => {
+    if (visible.value) untracked(() => void lookUnlessOver())
+  })
+  effect(() => {
+    if (!visible.value || !isLive.value) return undefined
+    const unfollow = untracked(follow)
+    const clock = setInterval(() => {
+      nowMs.value = Date.now()
+    }, secondMs)
+    return () => {
+      unfollow()
+      clearInterval(clock)
+    }
+  })
 
   return {
     run,
     quality,
+    /** Why cancelling did not work. */
     problem,
-    canCancel: computed(() => run.value.state === 'ready' && !over.has(run.value.value.state)),
-    async open(): Promise<void> {
-      await look()
-      if (run.value.state !== 'ready' || over.has(run.value.value.state)) return
-      stream = new EventSource(`/v1/runs/${encodeURIComponent(id)}/events`)
-      for (const type of ['queued', 'running', 'cancelling']) stream.addEventListener(`run.${type}`, soon)
-      for (const type of ['running', 'ready', 'succeeded', 'failed', 'skipped', 'cancelled', 'waiting', 'retrying', 'continued']) {
-        stream.addEventListener(`step.${type}`, soon)
-      }
-      stream.addEventListener('progress', progress)
-      for (const type of over) {
-        stream.addEventListener(`run.${type}`, () => {
-          stream?.close()
-          soon()
-        })
-      }
-    },
-    close(): void {
-      stream?.close()
-      clearTimeout(timer)
-    },
+    /** Rows a second of the steps that are running. */
+    speeds,
+    nowMs,
+    canCancel,
+    look,
     async cancel(): Promise<void> {
-      const answer = await ask(api.v1.runs[':id'].cancel.$post({ param: { id } }))
+      const answer = await ask(api.v1.runs[':id'].cancel.$post({ param: { id } }, init))
       problem.value = answer.state === 'failed' ? answer.problem : undefined
-      soon()
+      await look()
     },
   }
-}
+})

@@ -1,28 +1,24 @@
+import { duration, shortId } from '../../ui/figures.ts'
 import { StatusPill } from '../../ui/status-pill.tsx'
-import { duration, Time } from '../../ui/time.tsx'
+import { Table } from '../../ui/table.tsx'
+import { Time } from '../../ui/time.tsx'
+import type { RunSummary } from './model.ts'
+import styles from './table.module.css'
 
-export type RunSummary = {
-  id: string
-  pipelineId: string
-  pipelineName: string
-  version: number
-  state: string
-  trigger: string
-  createdAt: string
-  durationMs?: number
-}
+type RunsTableProps = { runs: readonly RunSummary[]; caption: string; ofOnePipeline?: boolean }
 
-export function RunsTable({ runs }: { runs: RunSummary[] }) {
-  if (runs.length === 0) return <p>Nothing has run yet.</p>
+export function RunsTable({ runs, caption, ofOnePipeline = false }: RunsTableProps) {
   return (
-    <table>
-      <caption>{runs.length} runs, the newest first</caption>
+    <Table caption={caption}>
       <thead>
         <tr>
           <th scope="col">Run</th>
-          <th scope="col">Pipeline</th>
+          {!ofOnePipeline && <th scope="col">Pipeline</th>}
           <th scope="col">State</th>
-          <th scope="col">Trigger</th>
+          <th scope="col" data-number>
+            Version
+          </th>
+          <th scope="col">Started by</th>
           <th scope="col">Created</th>
           <th scope="col" data-number>
             Took
@@ -32,23 +28,32 @@ export function RunsTable({ runs }: { runs: RunSummary[] }) {
       <tbody>
         {runs.map((run) => (
           <tr key={run.id}>
-            <th scope="row">
-              <a href={`/runs/${run.id}`}>…{run.id.slice(-8)}</a>
+            <th scope="row" class={styles.id}>
+              <a href={`/runs/${run.id}`} title={run.id}>
+                {shortId(run.id)}
+              </a>
             </th>
-            <td>
-              <a href={`/pipelines/${run.pipelineId}`}>{run.pipelineName}</a> v{run.version}
-            </td>
-            <td>
+            {!ofOnePipeline && (
+              <td data-label="Pipeline" data-wide>
+                <a href={`/pipelines/${run.pipelineId}`}>{run.pipelineName}</a>
+              </td>
+            )}
+            <td data-label="State">
               <StatusPill state={run.state} />
             </td>
-            <td>{run.trigger}</td>
-            <td>
+            <td data-number data-label="Version">
+              {run.version}
+            </td>
+            <td data-label="Started by">{run.trigger === 'manual' ? 'hand' : run.trigger}</td>
+            <td data-label="Created">
               <Time at={run.createdAt} />
             </td>
-            <td data-number>{duration(run.durationMs)}</td>
+            <td data-number data-label="Took">
+              {run.durationMs === undefined ? '–' : duration(run.durationMs)}
+            </td>
           </tr>
         ))}
       </tbody>
-    </table>
+    </Table>
   )
 }

@@ -1,54 +1,41 @@
-import { useSignal } from '@preact/signals'
 import { useLocation } from 'preact-iso'
-import { useEffect } from 'preact/hooks'
-import { ask, api } from '../../api.ts'
-import type { Problem } from '../../load.ts'
-import { signedIn } from '../../session.ts'
-import { Alert } from '../../ui/alert.tsx'
-import styles from './page.module.css'
-
-const text = (form: FormData, name: string): string => String(form.get(name) ?? '')
+import { ask } from '../../api.ts'
+import { entranceApi, session } from '../../browser.ts'
+import { Entrance } from '../../ui/entrance.tsx'
+import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { Page } from '../../ui/page.tsx'
 
 export function SignInPage() {
-  const { route, query } = useLocation()
-  const busy = useSignal(false)
-  const problem = useSignal<Problem | undefined>(undefined)
-  useEffect(() => {
-    document.title = 'Sign in · Weir'
-  }, [])
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault()
-    const form = new FormData(event.currentTarget as HTMLFormElement)
-    busy.value = true
-    problem.value = undefined
-    const answer = await ask(
-      api.v1.sessions.$post({ json: { email: text(form, 'email'), password: text(form, 'password') } }),
-    )
-    busy.value = false
-    if (answer.state === 'failed') {
-      problem.value = answer.problem
-      return
-    }
-    signedIn.value = true
-    // Only a path of this site: a link to the sign-in must not lead elsewhere.
-    const next = query['next'] ?? '/'
-    route(/^\/(?![/\\])/.test(next) ? next : '/')
-  }
+  const { url } = useLocation()
+  const { submit, busy, problem } = useSubmit(
+    (form) =>
+      ask(
+        entranceApi.v1.sessions.$post({
+          json: { email: text(form, 'email'), password: text(form, 'password') },
+        }),
+      ),
+    // Who is signed in is sent on to where they wanted to go.
+    () => session.open(),
+  )
   return (
-    <section class={styles.card}>
-      <h1 tabIndex={-1}>Sign in to Weir</h1>
-      <form onSubmit={(event) => void submit(event)}>
-        <label>
-          E-mail <input name="email" type="email" autoComplete="username" required />
-        </label>
-        <label>
-          Password <input name="password" type="password" autoComplete="current-password" required minLength={8} />
-        </label>
-        {problem.value && <Alert problem={problem.value} />}
-        <button type="submit" data-main disabled={busy.value}>
-          Sign in
-        </button>
-      </form>
-    </section>
+    <Entrance>
+      <Page title="Sign in">
+        <form onSubmit={submit}>
+          <Field label="E-mail" name="email" problem={problem}>
+            {(field) => <input {...field} type="email" autoComplete="username" required />}
+          </Field>
+          <Field label="Password" name="password" problem={problem}>
+            {(field) => <input {...field} type="password" autoComplete="current-password" required />}
+          </Field>
+          <FormAlert problem={problem} shown={['email', 'password']} />
+          <button type="submit" data-main disabled={busy.value}>
+            {busy.value ? 'Signing in…' : 'Sign in'}
+          </button>
+        </form>
+        <p>
+          New here? <a href={url.replace(/^[^?]*/, '/sign-up')}>Sign up</a>
+        </p>
+      </Page>
+    </Entrance>
   )
 }

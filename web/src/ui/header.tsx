@@ -1,0 +1,35 @@
+import { useLocation } from 'preact-iso'
+import { session } from '../browser.ts'
+import { Alert } from './alert.tsx'
+import styles from './header.module.css'
+
+export function Header() {
+  const { path } = useLocation()
+  const state = session.state.value
+  if (state.state !== 'ready') return null
+  const { tenant, user } = state.value
+  const current = (prefix: string) => (path.startsWith(prefix) ? ('page' as const) : undefined)
+  return (
+    <header class={styles.header}>
+      <a class={styles.brand} href="/">
+        Weir
+      </a>
+      <nav aria-label="Main" class={styles.nav}>
+        <a href="/pipelines" aria-current={path === '/' ? 'page' : current('/pipelines')}>
+          Pipelines
+        </a>
+        <a href="/runs" aria-current={current('/runs')}>
+          Runs
+        </a>
+      </nav>
+      <p class={styles.who}>
+        <span class={styles.tenant}>{tenant.name}</span>
+        {user && user.email !== tenant.name && <span class={styles.email}>{user.email}</span>}
+      </p>
+      <button type="button" class={styles.leave} onClick={() => void session.leave()}>
+        Sign out
+      </button>
+      {session.problem.value && <Alert problem={session.problem.value} />}
+    </header>
+  )
+}

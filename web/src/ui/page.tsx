@@ -1,0 +1,29 @@
+import type { ComponentChildren } from 'preact'
+import { useLocation } from 'preact-iso'
+import { useEffect, useRef } from 'preact/hooks'
+
+/** Where the last page was shown: the first one keeps the browser's own focus. */
+let shownAt: string | undefined
+
+type PageProps = { title: string; children: ComponentChildren }
+
+/** A page with its name in the window's title and in the heading, which announces it when it has been navigated to. */
+export function Page({ title, children }: PageProps) {
+  const { path } = useLocation()
+  const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    document.title = `${title} · Weir`
+  }, [title])
+  useEffect(() => {
+    if (shownAt !== undefined && shownAt !== path) heading.current?.focus()
+    shownAt = path
+  }, [path])
+  return (
+    <>
+      <h1 ref={heading} tabIndex={-1}>
+        {title}
+      </h1>
+      {children}
+    </>
+  )
+}
