@@ -12,7 +12,7 @@ const pages = 768
 export async function readGrammar(): Promise<Uint8Array<ArrayBuffer>> {
   const file = createRequire(import.meta.url).resolve('libpg-query/wasm/libpg-query.wasm')
   const bytes = new Uint8Array(await readFile(file))
-  for (let at = 8; at < bytes.length; ) {
+  for (let at = 8; at < bytes.length;) {
     const section = bytes[at]
     const size = leb128(bytes, at + 1)
     if (section !== memorySection) {

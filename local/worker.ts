@@ -28,6 +28,8 @@ export type WorkerHost = {
 }
 
 export type WorkerOptions = {
+  /** What is asked for until it answers; /v1/health, which asks the services too, when absent. */
+  readyPath?: string
   /** The record of src/env.ts. */
   env: Record<string, string>
   port?: number
@@ -89,7 +91,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
   const end = () => (ending ??= miniflare.dispose().finally(processes.stop))
   try {
     await miniflare.ready
-    await awaitAnswer(`http://${loopback}:${port}/v1/health`, {
+    await awaitAnswer(`http://${loopback}:${port}${options.readyPath ?? '/v1/health'}`, {
       withinMs: 30_000,
       hasEnded: () =>
         processes.current() ? undefined : `workerd ended while it was starting.${words.text()}`,

@@ -257,8 +257,8 @@ begin
     'step', case when s.key is not null then app.step_json(s) end,
     'run', jsonb_build_object('id', r.id, 'pipelineId', r.pipeline_id, 'definition', version.definition, 'parameters', r.parameters,
       'traceparent', r.traceparent, 'deadlineAt', r.deadline_at),
-    'wakes', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'notBefore', o.not_before, 'runId', o.payload->>'runId')), '[]')
-              from public.outbox o where o.tenant_id = tenant and o.id = any(wakes)));
+    'wakes', case when wakes = '{}' then '[]'::jsonb else (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'notBefore', o.not_before, 'runId', o.payload->>'runId')), '[]')
+              from public.outbox o where o.tenant_id = tenant and o.id = any(wakes)) end);
 end
 $$;
 --> statement-breakpoint
@@ -295,8 +295,10 @@ begin
   if r.state = 'cancelling' and next_state <> 'cancelled' then
     raise exception 'the run is being cancelled' using errcode = 'WE002';
   end if;
-  select v.rows into made from public.dataset_versions v
-  where v.tenant_id = tenant and v.run_id = p_run and v.step_key = p_key and v.state = 'ready';
+  if next_state = 'succeeded' and not p_result ? 'rowsOut' then
+    select v.rows into made from public.dataset_versions v
+    where v.tenant_id = tenant and v.run_id = p_run and v.step_key = p_key and v.state = 'ready';
+  end if;
   update public.steps t set
     state = next_state,
     lease_until = null, claimed_by = null,
@@ -379,8 +381,8 @@ begin
   update public.runs set unfinished = r.unfinished - finished, events = seq, state = r.state where tenant_id = tenant and id = p_run;
   return jsonb_build_object('runState', r.state,
     'step', case when s.key is not null then app.step_json(s) end,
-    'wakes', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'notBefore', o.not_before, 'runId', p_run)), '[]')
-              from public.outbox o where o.tenant_id = tenant and o.id = any(wakes)));
+    'wakes', case when wakes = '{}' then '[]'::jsonb else (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'notBefore', o.not_before, 'runId', p_run)), '[]')
+              from public.outbox o where o.tenant_id = tenant and o.id = any(wakes)) end);
 end
 $$;
 --> statement-breakpoint

@@ -26,7 +26,6 @@ export type DatasetVersionId = Id<'datasetVersion'>
 export type PipelineId = Id<'pipeline'>
 export type PipelineVersionId = Id<'pipelineVersion'>
 export type RunId = Id<'run'>
-export type StepId = Id<'step'>
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 const tail = '[0-9a-hjkmnp-tv-z]{26}'

@@ -18,10 +18,12 @@ const words: Record<Wanted, string> = {
 export function jsonFault(text: string): { offset: number; expected: string } | undefined {
   const open: ('{' | '[')[] = []
   let wanted: Wanted = 'value'
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     token.lastIndex = at
     const match = token.exec(text)
-    const next: Wanted | undefined = match ? step(wanted, match[1] ?? (match[2] === undefined ? 'scalar' : 'text'), open) : undefined
+    const next: Wanted | undefined = match
+      ? step(wanted, match[1] ?? (match[2] === undefined ? 'scalar' : 'text'), open)
+      : undefined
     if (!match || !next) {
       space.lastIndex = at
       const offset = at + (space.exec(text)?.[0].length ?? 0)

@@ -26,12 +26,17 @@ export function resolveParameters(
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue
     const hint = nearest(name, known)
-    fields.push({ path: `parameters.${name}`, message: `there is no such parameter${hint ? `: did you mean "${hint}"?` : ''}` })
+    fields.push({
+      path: `parameters.${name}`,
+      message: `there is no such parameter${hint ? `: did you mean "${hint}"?` : ''}`,
+    })
   }
   for (const [name, { type, default: fallback }] of Object.entries(definition.parameters)) {
     const value = Object.hasOwn(given, name) ? given[name] : fallback
-    if (value === undefined) fields.push({ path: `parameters.${name}`, message: 'must be given: it has no default' })
-    else if (!isOf(type, value)) fields.push({ path: `parameters.${name}`, message: `must be ${parameterWords[type]}` })
+    if (value === undefined)
+      fields.push({ path: `parameters.${name}`, message: 'must be given: it has no default' })
+    else if (!isOf(type, value))
+      fields.push({ path: `parameters.${name}`, message: `must be ${parameterWords[type]}` })
     else parameters[name] = value
   }
   return fields.length > 0 ? { ok: false, fields } : { ok: true, parameters }

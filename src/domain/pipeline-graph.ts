@@ -19,7 +19,11 @@ export function graphOf(definition: Definition, sqlReads: SqlReads, source: Sour
   const { steps } = definition
   const fields: FieldProblem[] = []
   const complain = (index: number, key: string, message: string) => {
-    fields.push({ path: `steps[${index}].${key}`, message, ...source.at(['steps', index, ...key.split('.')]) })
+    fields.push({
+      path: `steps[${index}].${key}`,
+      message,
+      ...source.at(['steps', index, ...key.split('.')]),
+    })
   }
   const indexOf = new Map<string, number>()
   const makerOf = new Map<string, string>()
@@ -66,9 +70,9 @@ export function graphOf(definition: Definition, sqlReads: SqlReads, source: Sour
   }
 }
 
-export const madeBy = (step: Step): string | undefined => ('into' in step ? step.into : undefined)
+const madeBy = (step: Step): string | undefined => ('into' in step ? step.into : undefined)
 
-export function readBy(step: Step, sqlReads: SqlReads): readonly string[] {
+function readBy(step: Step, sqlReads: SqlReads): readonly string[] {
   switch (step.kind) {
     case 'transform':
       return [step.from]
@@ -115,7 +119,7 @@ function reaches(needs: ReadonlyMap<string, ReadonlySet<string>>, from: string, 
 /** The steps of one cycle, in the order in which they wait for each other. */
 function cycleIn(needs: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
   const left = new Map([...needs].map(([id, set]) => [id, new Set(set)]))
-  for (let removed = true; removed; ) {
+  for (let removed = true; removed;) {
     removed = false
     for (const [id, set] of left) {
       if ([...set].some((need) => left.has(need))) continue
@@ -126,7 +130,7 @@ function cycleIn(needs: ReadonlyMap<string, ReadonlySet<string>>): string[] | un
   const [start] = left.keys()
   if (start === undefined) return undefined
   const path: string[] = []
-  for (let at: string | undefined = start; at !== undefined && !path.includes(at); ) {
+  for (let at: string | undefined = start; at !== undefined && !path.includes(at);) {
     path.push(at)
     at = [...(left.get(at) ?? [])].find((need) => left.has(need))
     if (at !== undefined && path.includes(at)) return path.slice(path.indexOf(at))
@@ -135,10 +139,24 @@ function cycleIn(needs: ReadonlyMap<string, ReadonlySet<string>>): string[] | un
 }
 
 /** A step that waits for one of the steps that it needs, and needs none, waits in vain. */
-function neverRun(steps: readonly Step[], needs: ReadonlyMap<string, ReadonlySet<string>>, source: SourceMap): FieldProblem[] {
+function neverRun(
+  steps: readonly Step[],
+  needs: ReadonlyMap<string, ReadonlySet<string>>,
+  source: SourceMap,
+): FieldProblem[] {
   return steps.flatMap(({ id, when }, index) => {
-    if (needs.get(id)?.size !== 0 || decide(when, { total: 0, succeeded: 0, failed: 0, skipped: 0 }) === 'run') return []
-    return [{ path: `steps[${index}].when`, message: `this step never runs: it needs no other step, and ${when} wants one`, ...source.at(['steps', index, 'when']) }]
+    if (
+      needs.get(id)?.size !== 0 ||
+      decide(when, { total: 0, succeeded: 0, failed: 0, skipped: 0 }) === 'run'
+    )
+      return []
+    return [
+      {
+        path: `steps[${index}].when`,
+        message: `this step never runs: it needs no other step, and ${when} wants one`,
+        ...source.at(['steps', index, 'when']),
+      },
+    ]
   })
 }
 
@@ -147,5 +165,9 @@ function unusedParameters(definition: Definition, sqlReads: SqlReads, source: So
   const filters = JSON.stringify(definition.steps.filter((step) => step.kind === 'transform'))
   return Object.keys(definition.parameters)
     .filter((name) => !used.has(name) && !filters.includes(`"\${params.${name}}"`))
-    .map((name) => ({ path: `parameters.${name}`, message: 'no step uses this parameter', ...source.at(['parameters', name]) }))
+    .map((name) => ({
+      path: `parameters.${name}`,
+      message: 'no step uses this parameter',
+      ...source.at(['parameters', name]),
+    }))
 }

@@ -11,11 +11,16 @@ export const parameterNamed = (value: unknown): string | undefined =>
 export function parameterProblems(steps: readonly Step[], known: readonly string[]): Found[] {
   return steps.flatMap((step, index) => {
     if (step.kind === 'check') {
-      return textsIn(step.rules, ['steps', index, 'rules']).map(({ path }) => ({ path, message: 'parameters stand in SQL and in the values of filters only' }))
+      return textsIn(step.rules, ['steps', index, 'rules']).map(({ path }) => ({
+        path,
+        message: 'parameters stand in SQL and in the values of filters only',
+      }))
     }
     if (step.kind !== 'transform') return []
     return step.transform.flatMap(({ op, with: body }, at) =>
-      textsIn(body, ['steps', index, 'transform', at, op]).flatMap(({ path, text }) => problemOf(op, path, text, known)),
+      textsIn(body, ['steps', index, 'transform', at, op]).flatMap(({ path, text }) =>
+        problemOf(op, path, text, known),
+      ),
     )
   })
 }
@@ -23,7 +28,13 @@ export function parameterProblems(steps: readonly Step[], known: readonly string
 function problemOf(op: string, path: PropertyKey[], text: string, known: readonly string[]): Found[] {
   const name = parameterNamed(text)
   if (op !== 'filter') return [{ path, message: 'parameters stand in SQL and in the values of filters only' }]
-  if (name === undefined) return [{ path, message: `a parameter is the whole value, as in "\${params.name}"; found ${JSON.stringify(text.slice(0, 80))}` }]
+  if (name === undefined)
+    return [
+      {
+        path,
+        message: `a parameter is the whole value, as in "\${params.name}"; found ${JSON.stringify(text.slice(0, 80))}`,
+      },
+    ]
   if (known.includes(name)) return []
   const hint = nearest(name, known)
   return [{ path, message: `there is no parameter "${name}"${hint ? `: did you mean "${hint}"?` : ''}` }]

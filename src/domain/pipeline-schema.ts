@@ -13,7 +13,7 @@ const connectionName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter')
 
-export const retry = z.strictObject({
+const retry = z.strictObject({
   attempts: z.number().int().min(1).max(20).default(3),
   backoff: z.enum(['exponential', 'linear', 'constant']).default('exponential'),
   first: duration.optional(),
@@ -29,7 +29,9 @@ const base = {
   retry: retry.optional(),
 }
 
-const operators = (Object.keys(transforms) as TransformName[]).map((op) => z.strictObject({ [op]: transforms[op] }))
+const operators = (Object.keys(transforms) as TransformName[]).map((op) =>
+  z.strictObject({ [op]: transforms[op] }),
+)
 
 /** One schema a kind of step. The key that names the kind is in every step of it and in no other. */
 export const stepSchemas = {
@@ -84,23 +86,33 @@ export const stepKinds = Object.keys(stepSchemas) as StepKind[]
 
 export const mostSteps = 500
 
-export const parameterTypes = ['text', 'integer', 'number', 'boolean', 'date', 'timestamp'] as const
+const parameterTypes = ['text', 'integer', 'number', 'boolean', 'date', 'timestamp'] as const
 export type ParameterType = (typeof parameterTypes)[number]
 
 /** The definition but for its steps, which are each parsed by the schema of their kind. */
 export const definitionSchema = z.strictObject({
   apiVersion: z.literal('weir/v1'),
   kind: z.literal('Pipeline'),
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and -, beginning with a letter'),
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9 and -, beginning with a letter'),
   description: z.string().max(2_000).optional(),
   parameters: z
     .record(
       name,
-      z.strictObject({ type: z.enum(parameterTypes), default: z.union([z.string(), z.number(), z.boolean()]).optional() }),
+      z.strictObject({
+        type: z.enum(parameterTypes),
+        default: z.union([z.string(), z.number(), z.boolean()]).optional(),
+      }),
     )
     .default({}),
   triggers: z
-    .array(z.strictObject({ cron: z.string().min(1).max(100), timezone: z.string().min(1).max(100).default('UTC') }))
+    .array(
+      z.strictObject({
+        cron: z.string().min(1).max(100),
+        timezone: z.string().min(1).max(100).default('UTC'),
+      }),
+    )
     .max(20)
     .default([]),
   concurrency: z.number().int().min(1).max(1_000).optional(),

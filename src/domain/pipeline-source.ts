@@ -1,4 +1,13 @@
-import { isAlias, isCollection, isMap, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+} from 'yaml'
 import { jsonFault } from './json-fault.ts'
 import type { FieldProblem } from './problem.ts'
 
@@ -16,20 +25,34 @@ type Read = { ok: true; value: unknown; source: SourceMap } | { ok: false; field
 
 /** Reads YAML or JSON into a value and remembers where everything stood. JSON is read by the same reader, strictly. */
 export function readSource(text: string, format: 'yaml' | 'json'): Read {
-  if (text.length > mostCharacters) return refused(`a definition has 1 MB at most, this one has ${text.length} characters`)
+  if (text.length > mostCharacters)
+    return refused(`a definition has 1 MB at most, this one has ${text.length} characters`)
   const fault = format === 'json' ? jsonFault(text) : undefined
   if (fault) return notJson(text, fault.offset, fault.expected)
   const lines = new LineCounter()
   let document: Document
   try {
     // The reader compares each key with each other one of its mapping; ours are compared below.
-    document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, version: '1.2', schema: 'core', prettyErrors: false, merge: false })
+    document = parseDocument(text, {
+      lineCounter: lines,
+      uniqueKeys: false,
+      version: '1.2',
+      schema: 'core',
+      prettyErrors: false,
+      merge: false,
+    })
   } catch {
     return refused('this cannot be read as YAML')
   }
   const fields = document.errors
     .slice(0, mostProblems)
-    .map(({ message, pos }) => ({ path: '', message: /call stack/.test(message) ? `it is nested deeper than ${deepest} levels` : `this is not YAML: ${message}`, ...placeAt(lines, pos[0]) }))
+    .map(({ message, pos }) => ({
+      path: '',
+      message: /call stack/.test(message)
+        ? `it is nested deeper than ${deepest} levels`
+        : `this is not YAML: ${message}`,
+      ...placeAt(lines, pos[0]),
+    }))
   if (fields.length > 0) return { ok: false, fields }
   const misshapen = misshapenIn(document.contents, lines)
   if (misshapen) return { ok: false, fields: [misshapen] }
@@ -43,13 +66,19 @@ export function readSource(text: string, format: 'yaml' | 'json'): Read {
   return { ok: true, value, source: { at: (path) => placeOf(document, lines, path) } }
 }
 
-const refused = (message: string): Read => ({ ok: false, fields: [{ path: '', message, line: 1, column: 1 }] })
+const refused = (message: string): Read => ({
+  ok: false,
+  fields: [{ path: '', message, line: 1, column: 1 }],
+})
 
 function notJson(text: string, offset: number, expected: string): Read {
   const before = text.slice(0, offset).split('\n')
   const found = offset === text.length ? 'its end' : JSON.stringify(text.slice(offset, offset + 20))
   const place = { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
-  return { ok: false, fields: [{ path: '', message: `this is not JSON: expected ${expected}, found ${found}`, ...place }] }
+  return {
+    ok: false,
+    fields: [{ path: '', message: `this is not JSON: expected ${expected}, found ${found}`, ...place }],
+  }
 }
 
 function placeAt(lines: LineCounter, offset: number): { line: number; column: number } {
@@ -92,7 +121,8 @@ function misshapenIn(root: unknown, lines: LineCounter): FieldProblem | undefine
     })
     if (depth > deepest) return problem(`it is nested deeper than ${deepest} levels`, node)
     if (!isMap(node)) {
-      for (const [i, item] of node.items.entries()) open.push({ node: item, path: `${path}[${i}]`, depth: depth + 1 })
+      for (const [i, item] of node.items.entries())
+        open.push({ node: item, path: `${path}[${i}]`, depth: depth + 1 })
       continue
     }
     const seen = new Map<string, unknown>()
@@ -103,7 +133,11 @@ function misshapenIn(root: unknown, lines: LineCounter): FieldProblem | undefine
       const earlier = seen.get(name)
       if (earlier !== undefined) {
         const { line } = placeAt(lines, startOf(earlier) ?? 0)
-        return problem(`the key "${name}" is there twice; keys are unique, and line ${line} has it already`, key, inside)
+        return problem(
+          `the key "${name}" is there twice; keys are unique, and line ${line} has it already`,
+          key,
+          inside,
+        )
       }
       seen.set(name, key)
       open.push({ node: value, path: inside, depth: depth + 1 })

@@ -19,13 +19,19 @@ export function wordsOf(issue: z.core.$ZodIssue, whole: unknown): string {
   const missing = found === undefined
   switch (issue.code) {
     case 'invalid_type':
-      return missing ? `is missing: it must be ${kindOf(issue.expected)}` : `must be ${kindOf(issue.expected)}, found ${show(found)}`
+      return missing
+        ? `is missing: it must be ${kindOf(issue.expected)}`
+        : `must be ${kindOf(issue.expected)}, found ${show(found)}`
     case 'invalid_value':
       return oneOf(issue.values.map(String), found)
     case 'invalid_union': {
       if ('options' in issue && Array.isArray(issue.options)) return oneOf(issue.options.map(String), found)
-      const expected = issue.errors.flatMap(([first]) => (first && 'expected' in first ? [kindOf(String(first.expected))] : []))
-      return expected.length === 0 ? `${issue.message}, found ${show(found)}` : `must be ${[...new Set(expected)].join(' or ')}, found ${show(found)}`
+      const expected = issue.errors.flatMap(([first]) =>
+        first && 'expected' in first ? [kindOf(String(first.expected))] : [],
+      )
+      return expected.length === 0
+        ? `${issue.message}, found ${show(found)}`
+        : `must be ${[...new Set(expected)].join(' or ')}, found ${show(found)}`
     }
     case 'invalid_key':
       return `the key ${show(issue.path.at(-1))} ${issue.issues[0] ? wordsOf({ ...issue.issues[0], path: [] }, String(issue.path.at(-1))) : 'cannot stand here'}`

@@ -1,6 +1,13 @@
 import type * as z from 'zod'
 import type { FieldProblem } from './problem.ts'
-import { definitionSchema, mostSteps, stepKinds, stepSchemas, type ParameterType, type StepKind } from './pipeline-schema.ts'
+import {
+  definitionSchema,
+  mostSteps,
+  stepKinds,
+  stepSchemas,
+  type ParameterType,
+  type StepKind,
+} from './pipeline-schema.ts'
 import { mostProblems, readSource, type SourceMap } from './pipeline-source.ts'
 import { wordsOf } from './pipeline-words.ts'
 import { isOf, parameterWords } from './parameters.ts'
@@ -32,7 +39,16 @@ export type Step = StepBase &
     | { kind: 'transform'; from: string; transform: Transform[]; into: string }
     | { kind: 'sql'; sql: string; into: string; write: 'replace' | 'append' }
     | { kind: 'check'; dataset: string; rules: Rule[] }
-    | { kind: 'load'; load: { from: string; connection: string; table: string; mode: 'append' | 'overwrite' | 'upsert'; key: string[] } }
+    | {
+        kind: 'load'
+        load: {
+          from: string
+          connection: string
+          table: string
+          mode: 'append' | 'overwrite' | 'upsert'
+          key: string[]
+        }
+      }
     | { kind: 'wait'; forMs: number }
   )
 
@@ -71,9 +87,15 @@ export function parsePipeline(text: string, format: 'yaml' | 'json'): Parsed {
     if (problem) complain(['triggers', i, 'cron'], problem)
   }
   for (const [name, { type, default: value }] of Object.entries(whole?.parameters ?? {})) {
-    if (value !== undefined && !isOf(type, value)) complain(['parameters', name, 'default'], `must be ${parameterWords[type]}, as the parameter's type says`)
+    if (value !== undefined && !isOf(type, value))
+      complain(
+        ['parameters', name, 'default'],
+        `must be ${parameterWords[type]}, as the parameter's type says`,
+      )
   }
-  if (whole) for (const { path, message } of parameterProblems(steps, Object.keys(whole.parameters))) complain(path, message)
+  if (whole)
+    for (const { path, message } of parameterProblems(steps, Object.keys(whole.parameters)))
+      complain(path, message)
   if (!whole || fields.length > 0) return { ok: false, fields }
   const { apiVersion: _, kind: __, timeout, retry, description, concurrency, ...rest } = whole
   const definition: Definition = {
@@ -97,7 +119,10 @@ function parseStep(value: unknown, path: Path, complain: Complain): Step[] {
   const kinds = stepKinds.filter((kind) => kind in value)
   const [kind] = kinds
   if (!kind || kinds.length > 1) {
-    const found = kinds.length > 1 ? `found ${kinds.join(' and ')}` : `found ${Object.keys(value).join(', ') || 'nothing'}`
+    const found =
+      kinds.length > 1
+        ? `found ${kinds.join(' and ')}`
+        : `found ${Object.keys(value).join(', ') || 'nothing'}`
     complain(path, `a step has exactly one of ${stepKinds.join(', ')}; ${found}`)
     return []
   }
@@ -113,7 +138,9 @@ function parseKind(kind: StepKind, value: object, path: Path, complain: Complain
     case 'transform': {
       const step = parseWith(stepSchemas.transform, value, path, complain)
       if (!step) return []
-      const transform = step.transform.flatMap((one, i) => parseTransform(one, [...path, 'transform', i], complain))
+      const transform = step.transform.flatMap((one, i) =>
+        parseTransform(one, [...path, 'transform', i], complain),
+      )
       return [{ ...baseOf(step), kind, from: step.from, transform, into: step.into }]
     }
     case 'sql': {
@@ -141,14 +168,19 @@ function parseTransform(value: Record<string, unknown>, path: Path, complain: Co
   const known = names.find((one) => one === op)
   if (!known || more.length > 0) {
     const hint = op === undefined ? undefined : nearest(op, names)
-    complain(path, `an operator is one of ${names.join(', ')}; found ${Object.keys(value).join(', ') || 'nothing'}${hint ? `: did you mean ${hint}?` : ''}`)
+    complain(
+      path,
+      `an operator is one of ${names.join(', ')}; found ${Object.keys(value).join(', ') || 'nothing'}${hint ? `: did you mean ${hint}?` : ''}`,
+    )
     return []
   }
   const parsed = parseWith(transforms[known], value[known], [...path, known], complain)
   return parsed === undefined ? [] : [{ op: known, with: parsed } as Transform]
 }
 
-const baseOf = (step: z.output<typeof stepSchemas.wait> | Omit<z.output<typeof stepSchemas.wait>, 'wait'>): StepBase => ({
+const baseOf = (
+  step: z.output<typeof stepSchemas.wait> | Omit<z.output<typeof stepSchemas.wait>, 'wait'>,
+): StepBase => ({
   id: step.id,
   after: step.after,
   when: step.when,
@@ -164,7 +196,12 @@ const policyOf = (retry: z.output<typeof definitionSchema>['retry']): RetryPolic
   jitter: retry.jitter,
 })
 
-function parseWith<S extends z.ZodType>(schema: S, value: unknown, path: Path, complain: Complain): z.output<S> | undefined {
+function parseWith<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  path: Path,
+  complain: Complain,
+): z.output<S> | undefined {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   for (const issue of parsed.error.issues) {
@@ -172,7 +209,10 @@ function parseWith<S extends z.ZodType>(schema: S, value: unknown, path: Path, c
       const known = keysAt(schema, issue.path)
       for (const key of issue.keys.slice(0, mostProblems)) {
         const hint = nearest(key, known)
-        complain([...path, ...issue.path, key], `there is no "${key}" here${hint ? `: did you mean "${hint}"?` : known.length > 0 ? `; there is ${known.join(', ')}` : ''}`)
+        complain(
+          [...path, ...issue.path, key],
+          `there is no "${key}" here${hint ? `: did you mean "${hint}"?` : known.length > 0 ? `; there is ${known.join(', ')}` : ''}`,
+        )
       }
     } else {
       complain([...path, ...issue.path], wordsOf(issue, value))
@@ -198,4 +238,8 @@ const shapeOf = (schema: unknown): Record<string, unknown> | undefined => innerO
 const elementOf = (schema: unknown): unknown => innerOf(schema)?.element
 
 const pathText = (path: Path): string =>
-  path.reduce<string>((text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`), '')
+  path.reduce<string>(
+    (text, key) =>
+      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
+    '',
+  )

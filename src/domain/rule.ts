@@ -11,11 +11,36 @@ const scalar = z.union([z.string(), z.number(), z.boolean()])
 const rules = [
   z.strictObject({ rule: z.literal('not_null'), column, ...common, ...mostly }),
   z.strictObject({ rule: z.literal('unique'), column, ...common, ...mostly }),
-  z.strictObject({ rule: z.literal('in_set'), column, values: z.array(scalar).min(1).max(10_000), ...common, ...mostly }),
+  z.strictObject({
+    rule: z.literal('in_set'),
+    column,
+    values: z.array(scalar).min(1).max(10_000),
+    ...common,
+    ...mostly,
+  }),
   z
-    .strictObject({ rule: z.literal('between'), column, min: scalar.optional(), max: scalar.optional(), ...common, ...mostly })
+    .strictObject({
+      rule: z.literal('between'),
+      column,
+      min: scalar.optional(),
+      max: scalar.optional(),
+      ...common,
+      ...mostly,
+    })
     .refine(({ min, max }) => min !== undefined || max !== undefined, { error: 'needs min, max or both' }),
-  z.strictObject({ rule: z.literal('matches'), column, pattern: z.string().min(1).max(1_000).refine((pattern) => !pattern.includes('\0') && pattern.isWellFormed(), { error: 'holds a character that no text has' }), ...common, ...mostly }),
+  z.strictObject({
+    rule: z.literal('matches'),
+    column,
+    pattern: z
+      .string()
+      .min(1)
+      .max(1_000)
+      .refine((pattern) => !pattern.includes('\0') && pattern.isWellFormed(), {
+        error: 'holds a character that no text has',
+      }),
+    ...common,
+    ...mostly,
+  }),
   z
     .strictObject({
       rule: z.literal('row_count'),

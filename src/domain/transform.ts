@@ -5,7 +5,7 @@ import { columnName as column } from './column-name.ts'
 const scalar = z.union([z.string(), z.number(), z.boolean()])
 
 /** One condition on one column. A null never satisfies a comparison. */
-export const condition = z
+const condition = z
   .strictObject({
     column,
     is: z.enum(['null', 'not_null']).optional(),
@@ -41,4 +41,6 @@ export const transforms = {
 } as const
 export type TransformName = keyof typeof transforms
 
-export type Transform = { [N in TransformName]: { op: N; with: z.output<(typeof transforms)[N]> } }[TransformName]
+export type Transform = {
+  [N in TransformName]: { op: N; with: z.output<(typeof transforms)[N]> }
+}[TransformName]

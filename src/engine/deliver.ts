@@ -137,7 +137,8 @@ async function complete(
     return results.at(-1)?.rows[0]?.['value'] as Completion
   } catch (thrown) {
     const error = stepFailureOf(thrown, `step ${step.key}`)
-    throw (error instanceof StepFailure && error.code === 'sql_failed' && (await outcome.explain?.())) || error
+    if (!(error instanceof StepFailure) || error.code !== 'sql_failed') throw error
+    throw (await outcome.explain?.().catch(() => undefined)) ?? error
   }
 }
 

@@ -50,4 +50,5 @@ export const allowedTypes = new Set(
 )
 
 /** CURRENT_DATE and its like; CURRENT_USER and its like tell of the machinery. */
-export const allowedValueFunctions = /^SVFOP_(CURRENT_DATE|CURRENT_TIME|CURRENT_TIMESTAMP|LOCALTIME|LOCALTIMESTAMP)(_N)?$/
+export const allowedValueFunctions =
+  /^SVFOP_(CURRENT_DATE|CURRENT_TIME|CURRENT_TIMESTAMP|LOCALTIME|LOCALTIMESTAMP)(_N)?$/

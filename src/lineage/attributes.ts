@@ -14,7 +14,9 @@ const givenField = /^(key|value|ordinality|f\d{1,3}|\*)$/
 
 export function fieldRefusal(names: readonly string[]): string | undefined {
   const name = names.find((one) => !givenField.test(one))
-  return name === undefined ? undefined : `the field "${name}" cannot be taken out of a value here: select it as a column of its own`
+  return name === undefined
+    ? undefined
+    : `the field "${name}" cannot be taken out of a value here: select it as a column of its own`
 }
 
 export function columnRefusal(names: readonly string[], aliases: FunctionAliases): string | undefined {
@@ -50,11 +52,14 @@ function note(range: Node, aliases: Map<string, Set<string>[]>): void {
 
 /** Without an alias a function in FROM goes by the name of what is called. */
 const calledIn = (range: Node): string[] =>
-  itemsOf(range).flatMap((item) => (isNode(item['FuncCall']) ? [namesOf(item['FuncCall']['funcname']).at(-1) ?? ''] : []))
+  itemsOf(range).flatMap((item) =>
+    isNode(item['FuncCall']) ? [namesOf(item['FuncCall']['funcname']).at(-1) ?? ''] : [],
+  )
 
 /** Whether it is known by which name the columns of this part of FROM are asked for. */
 export const isNamed = (range: Node): boolean =>
-  isNode(range['alias']) || itemsOf(range).every((item) => Object.keys(item).length === 0 || isNode(item['FuncCall']))
+  isNode(range['alias']) ||
+  itemsOf(range).every((item) => Object.keys(item).length === 0 || isNode(item['FuncCall']))
 
 const itemsOf = (range: Node): Node[] =>
   (Array.isArray(range['functions']) ? range['functions'] : []).flatMap((entry: Node) => {

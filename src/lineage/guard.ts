@@ -1,5 +1,18 @@
-import { allowedFunctions, allowedNodes, allowedTypes, allowedValueFunctions, plainFields, refusedFields } from './allowed.ts'
-import { columnRefusal, fieldRefusal, functionAliasesIn, isNamed, type FunctionAliases } from './attributes.ts'
+import {
+  allowedFunctions,
+  allowedNodes,
+  allowedTypes,
+  allowedValueFunctions,
+  plainFields,
+  refusedFields,
+} from './allowed.ts'
+import {
+  columnRefusal,
+  fieldRefusal,
+  functionAliasesIn,
+  isNamed,
+  type FunctionAliases,
+} from './attributes.ts'
 import { isNode, namesOf, type Node } from './node.ts'
 import type { Tree } from './parser.ts'
 
@@ -21,15 +34,27 @@ type Found = { tables: Set<string>; parameters: PlacedParameter[]; functionAlias
  * Walks the parse tree and refuses whatever is not on the lists. Gives the datasets that are read, by their bare names:
  * a name that WITH defines is that query wherever SQL says so, and a dataset everywhere else.
  */
-export function guard(tree: Tree): { tables: string[]; parameters: PlacedParameter[]; start: number; end: number | undefined } {
+export function guard(tree: Tree): {
+  tables: string[]
+  parameters: PlacedParameter[]
+  start: number
+  end: number | undefined
+} {
   const statements = tree.stmts ?? []
   const [statement] = statements
   if (!statement || statements.length > 1) {
-    throw new Refused(`this must be one SELECT, found ${statements.length} statements`, statements[1]?.stmt_location ?? 0)
+    throw new Refused(
+      `this must be one SELECT, found ${statements.length} statements`,
+      statements[1]?.stmt_location ?? 0,
+    )
   }
   const [kind] = Object.keys(statement.stmt)
   if (kind !== 'SelectStmt') throw new Refused(`this must be a SELECT, found ${wordsOf(kind ?? 'nothing')}`)
-  const found: Found = { tables: new Set(), parameters: [], functionAliases: functionAliasesIn(statement.stmt) }
+  const found: Found = {
+    tables: new Set(),
+    parameters: [],
+    functionAliases: functionAliasesIn(statement.stmt),
+  }
   visit(statement.stmt, new Set(), found)
   const start = statement.stmt_location ?? 0
   return {
@@ -40,7 +65,11 @@ export function guard(tree: Tree): { tables: string[]; parameters: PlacedParamet
   }
 }
 
-const wordsOf = (kind: string): string => kind.replace(/Stmt$/, '').replaceAll(/([a-z])([A-Z])/g, '$1 $2').toUpperCase()
+const wordsOf = (kind: string): string =>
+  kind
+    .replace(/Stmt$/, '')
+    .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
+    .toUpperCase()
 const locationOf = (node: Node): number => (typeof node['location'] === 'number' ? node['location'] : 0)
 
 function visit(value: unknown, scope: ReadonlySet<string>, found: Found): void {
@@ -56,7 +85,8 @@ function visit(value: unknown, scope: ReadonlySet<string>, found: Found): void {
 }
 
 function visitKind(kind: string, node: Node, scope: ReadonlySet<string>, found: Found): void {
-  if (!allowedNodes.has(kind)) throw new Refused(`${wordsOf(kind)} is not allowed in a SELECT here`, locationOf(node))
+  if (!allowedNodes.has(kind))
+    throw new Refused(`${wordsOf(kind)} is not allowed in a SELECT here`, locationOf(node))
   switch (kind) {
     case 'SelectStmt':
       return visitSelect(node, scope, found)
@@ -104,12 +134,14 @@ function visitKind(kind: string, node: Node, scope: ReadonlySet<string>, found: 
 
 function visitField(key: string, inner: unknown, scope: ReadonlySet<string>, found: Found): void {
   const refusal = refusedFields[key]
-  if (refusal && (!Array.isArray(inner) || inner.length > 0)) throw new Refused(`${refusal}, which is not allowed here`)
+  if (refusal && (!Array.isArray(inner) || inner.length > 0))
+    throw new Refused(`${refusal}, which is not allowed here`)
   if (!isNode(inner)) return visit(inner, scope, found)
   // A few fields hold their node without its name in front; what those are is a list too.
   if (key === 'larg' || key === 'rarg') return visitSelect(inner, scope, found)
   if (key === 'typeName') return checkType(inner, scope, found)
-  if (Object.keys(inner).some((name) => !/^[A-Z]/.test(name)) && !plainFields.has(key)) throw new Refused(`${key} is not allowed here`)
+  if (Object.keys(inner).some((name) => !/^[A-Z]/.test(name)) && !plainFields.has(key))
+    throw new Refused(`${key} is not allowed here`)
   visit(inner, scope, found)
 }
 
@@ -118,14 +150,18 @@ function visitSelect(select: Node, outer: ReadonlySet<string>, found: Found): vo
   const scope = new Set(outer)
   const { withClause, ...rest } = select
   if (isNode(withClause)) {
-    const queries = (withClause['ctes'] as Node[] | undefined ?? []).map((item) => item['CommonTableExpr'] as Node)
+    const queries = ((withClause['ctes'] as Node[] | undefined) ?? []).map(
+      (item) => item['CommonTableExpr'] as Node,
+    )
     if (withClause['recursive'] === true) for (const query of queries) scope.add(String(query['ctename']))
     for (const query of queries) {
       const [kind] = Object.keys((query['ctequery'] as Node | undefined) ?? {})
-      if (kind !== 'SelectStmt') throw new Refused(`WITH may hold SELECT only, found ${wordsOf(kind ?? 'nothing')}`, locationOf(query))
+      if (kind !== 'SelectStmt')
+        throw new Refused(`WITH may hold SELECT only, found ${wordsOf(kind ?? 'nothing')}`, locationOf(query))
       visit(query['ctequery'], scope, found)
       for (const clause of ['search_clause', 'cycle_clause']) {
-        if (query[clause] !== undefined) throw new Refused('SEARCH and CYCLE are not allowed here', locationOf(query))
+        if (query[clause] !== undefined)
+          throw new Refused('SEARCH and CYCLE are not allowed here', locationOf(query))
       }
       scope.add(String(query['ctename']))
     }
@@ -144,14 +180,16 @@ function visitTable(node: Node, scope: ReadonlySet<string>, found: Found): void 
 }
 
 function checkQualified(names: readonly string[], what: string, offset: number): void {
-  if (names.length > 1 && names[0] !== 'pg_catalog') throw new Refused(`${what}s of schema "${names[0]}" are not allowed here`, offset)
+  if (names.length > 1 && names[0] !== 'pg_catalog')
+    throw new Refused(`${what}s of schema "${names[0]}" are not allowed here`, offset)
 }
 
 function checkFunction(node: Node): void {
   const names = namesOf(node['funcname'])
   const name = names.at(-1) ?? ''
   checkQualified(names, 'function', locationOf(node))
-  if (names.length > 2 || !allowedFunctions.has(name)) throw new Refused(`the function ${name}() is not allowed here`, locationOf(node))
+  if (names.length > 2 || !allowedFunctions.has(name))
+    throw new Refused(`the function ${name}() is not allowed here`, locationOf(node))
 }
 
 function checkType(node: Node, scope: ReadonlySet<string>, found: Found): void {

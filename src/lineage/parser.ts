@@ -4,7 +4,7 @@ import createModule from 'libpg-query/wasm/libpg-query.js'
 export type Tree = { stmts?: { stmt: Record<string, unknown>; stmt_location?: number; stmt_len?: number }[] }
 
 /** `offset` counts characters of the text. */
-export type ParseResult = { ok: true; tree: Tree } | { ok: false; message: string; offset: number }
+type ParseResult = { ok: true; tree: Tree } | { ok: false; message: string; offset: number }
 
 export type Parse = (sql: string) => Promise<ParseResult>
 

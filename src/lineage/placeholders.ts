@@ -3,7 +3,10 @@ import type { Definition } from '#src/domain/pipeline.ts'
 import { Refused } from './guard.ts'
 
 /** The text with `($n::type)` for each parameter, and at which byte of it each `$n` stands. */
-export type Numbered = { text: string; places: { name: string; offset: number; from: number; to: number; grew: number }[] }
+export type Numbered = {
+  text: string
+  places: { name: string; offset: number; from: number; to: number; grew: number }[]
+}
 
 export const byteLength = (text: string): number => new TextEncoder().encode(text).length
 
@@ -19,9 +22,19 @@ export function numberParameters(sql: string, parameters: Definition['parameters
     bytes += byteLength(before)
     const name = /^params\.([a-z][a-z0-9_]*)$/.exec(inside.trim())?.[1]
     const parameter = name !== undefined && Object.hasOwn(parameters, name) ? parameters[name] : undefined
-    if (name === undefined || !parameter) throw new Refused(`there is no parameter "${inside.slice(0, 100)}"`, byteLength(sql.slice(0, match.index)))
+    if (name === undefined || !parameter)
+      throw new Refused(
+        `there is no parameter "${inside.slice(0, 100)}"`,
+        byteLength(sql.slice(0, match.index)),
+      )
     const value = `($${places.length + 1}::${parameterSqlType[parameter.type]})`
-    places.push({ name, offset: bytes + 1, from: bytes, to: bytes + value.length, grew: value.length - byteLength(whole) })
+    places.push({
+      name,
+      offset: bytes + 1,
+      from: bytes,
+      to: bytes + value.length,
+      grew: value.length - byteLength(whole),
+    })
     text += before + value
     bytes += value.length
     copied = match.index + whole.length
@@ -36,6 +49,8 @@ export function placeIn(sql: string, { places }: Numbered, offset: number): { li
     if (offset >= to) at -= grew
     else if (offset > from) at -= offset - from
   }
-  const lines = new TextDecoder('utf-8', { ignoreBOM: true }).decode(new TextEncoder().encode(sql).subarray(0, at)).split('\n')
+  const lines = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
+    .decode(new TextEncoder().encode(sql).subarray(0, at))
+    .split('\n')
   return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 }
 }

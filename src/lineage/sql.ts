@@ -5,7 +5,7 @@ import { guard, Refused } from './guard.ts'
 import { openGrammar, type Parse } from './parser.ts'
 import { byteLength, numberParameters, placeIn, type Numbered } from './placeholders.ts'
 
-export type CheckedSelect =
+type CheckedSelect =
   | {
       ok: true
       /** The datasets that it reads. */
@@ -32,15 +32,24 @@ export function loadParser(module: WebAssembly.Module): SqlParser {
       let numbered: Numbered = { text: sql, places: [] }
       try {
         // A NUL would end the text for the parser and not for us.
-        if (sql.includes('\0') || !sql.isWellFormed()) throw new Refused('the text holds a character that SQL cannot have')
+        if (sql.includes('\0') || !sql.isWellFormed())
+          throw new Refused('the text holds a character that SQL cannot have')
         numbered = numberParameters(sql, parameters)
-        return { ok: true, parameters: numbered.places.map(({ name }) => name), ...(await select(parse, numbered)) }
+        return {
+          ok: true,
+          parameters: numbered.places.map(({ name }) => name),
+          ...(await select(parse, numbered)),
+        }
       } catch (error) {
         if (error instanceof Refused) {
-          return { ok: false, fields: [{ path: 'sql', message: error.message, ...placeIn(sql, numbered, error.offset) }] }
+          return {
+            ok: false,
+            fields: [{ path: 'sql', message: error.message, ...placeIn(sql, numbered, error.offset) }],
+          }
         }
         // The grammar nests deeper than the walk over its tree can follow.
-        if (error instanceof RangeError) return { ok: false, fields: [{ path: 'sql', message: 'this is nested too deeply' }] }
+        if (error instanceof RangeError)
+          return { ok: false, fields: [{ path: 'sql', message: 'this is nested too deeply' }] }
         throw error
       }
     },
@@ -57,10 +66,17 @@ async function select(parse: Parse, { text, places }: Numbered): Promise<{ table
   const { tables, parameters, start, end } = guard(parsed.tree)
   const written = new Map(places.map((place, i) => [place.offset, i + 1]))
   for (const { number, offset } of parameters) {
-    if (written.get(offset) !== number) throw new Refused('write parameters as ${params.name}, never as $1', offset)
+    if (written.get(offset) !== number)
+      throw new Refused('write parameters as ${params.name}, never as $1', offset)
     written.delete(offset)
   }
   const [lost] = written.keys()
-  if (lost !== undefined) throw new Refused('a parameter cannot stand in quotes or in a comment: there it is no value', lost)
-  return { tables, text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(new TextEncoder().encode(text).subarray(start, end)) }
+  if (lost !== undefined)
+    throw new Refused('a parameter cannot stand in quotes or in a comment: there it is no value', lost)
+  return {
+    tables,
+    text: new TextDecoder('utf-8', { fatal: false, ignoreBOM: true }).decode(
+      new TextEncoder().encode(text).subarray(start, end),
+    ),
+  }
 }

@@ -23,7 +23,9 @@ it('app.decide and the domain decide alike, for every rule and all needs of up t
       [JSON.stringify(cases)],
     )
     expect(cases.length).toBe(560)
-    expect(rows.map((row: { decided: string }) => row.decided)).toEqual(cases.map(({ when, ...needs }) => decide(when, needs)))
+    expect(rows.map((row: { decided: string }) => row.decided)).toEqual(
+      cases.map(({ when, ...needs }) => decide(when, needs)),
+    )
   } finally {
     await client.end()
   }

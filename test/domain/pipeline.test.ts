@@ -54,7 +54,10 @@ steps:
 
   it('means the same in JSON', () => {
     const steps = [{ id: 'a', wait: { for: '0s' } }]
-    const inJson = parsePipeline(JSON.stringify({ apiVersion: 'weir/v1', kind: 'Pipeline', name: 'p', steps }), 'json')
+    const inJson = parsePipeline(
+      JSON.stringify({ apiVersion: 'weir/v1', kind: 'Pipeline', name: 'p', steps }),
+      'json',
+    )
     expect(inJson.ok && inJson.definition).toEqual(definitionOf('steps: [{ id: a, wait: { for: 0s } }]'))
   })
 
@@ -65,17 +68,72 @@ steps:
     ['steps:\n  - id: A-b\n    wait: { for: 1s }', 'steps[0].id', 5, /a-z/],
     ['steps:\n  - id: a\n    wiat: { for: 1s }', 'steps[0]', 5, /exactly one of extract.*found id, wiat/],
     ['steps:\n  - id: a\n    wait: { for: 1s }\n    aftr: [b]', 'steps[0].aftr', 7, /did you mean "after"/],
-    ['steps:\n  - id: a\n    wait: { for: 1s }\n    sql: select 1\n    into: x', 'steps[0]', 5, /found sql and wait/],
-    ['steps:\n  - id: a\n    from: x\n    into: y\n    transform:\n      - filtre: { column: a, is: null }', 'steps[0].transform[0]', 9, /did you mean filter/],
-    ['steps:\n  - id: a\n    from: x\n    into: y\n    transform:\n      - cast: { delay: int }', 'steps[0].transform[0].cast.delay', 9, /integer/],
-    ['steps:\n  - id: a\n    from: x\n    into: y\n    transform:\n      - filter: { column: a, gt: 1, lt: 2 }', 'steps[0].transform[0].filter', 9, /exactly one/],
-    ['steps:\n  - id: a\n    check: x\n    rules:\n      - { rule: notnull, column: a }', 'steps[0].rules[0].rule', 8, /not_null/],
-    ['steps:\n  - id: a\n    check: x\n    rules:\n      - { rule: row_count, min: 1, onFail: reject }', 'steps[0].rules[0].onFail', 8, /fail.*warn/],
-    ['steps:\n  - id: a\n    load: { from: x, connection: w, table: t, mode: upsert }', 'steps[0].load.key', 6, /needs a key/],
-    ['steps:\n  - id: a\n    extract: { connection: c, stream: s, mode: incremental }\n    into: x', 'steps[0].extract.cursor', 6, /cursor/],
-    ["triggers: [{ cron: '99 * * * *' }]\nsteps: [{ id: a, wait: { for: 0s } }]", 'triggers[0].cron', 4, /cron/],
-    ["triggers: [{ cron: '0 0 31 2 *' }]\nsteps: [{ id: a, wait: { for: 0s } }]", 'triggers[0].cron', 4, /ever fires/],
-    ["triggers: [{ cron: '* * * * *', timezone: Mars/Base }]\nsteps: [{ id: a, wait: { for: 0s } }]", 'triggers[0].cron', 4, /time zone/],
+    [
+      'steps:\n  - id: a\n    wait: { for: 1s }\n    sql: select 1\n    into: x',
+      'steps[0]',
+      5,
+      /found sql and wait/,
+    ],
+    [
+      'steps:\n  - id: a\n    from: x\n    into: y\n    transform:\n      - filtre: { column: a, is: null }',
+      'steps[0].transform[0]',
+      9,
+      /did you mean filter/,
+    ],
+    [
+      'steps:\n  - id: a\n    from: x\n    into: y\n    transform:\n      - cast: { delay: int }',
+      'steps[0].transform[0].cast.delay',
+      9,
+      /integer/,
+    ],
+    [
+      'steps:\n  - id: a\n    from: x\n    into: y\n    transform:\n      - filter: { column: a, gt: 1, lt: 2 }',
+      'steps[0].transform[0].filter',
+      9,
+      /exactly one/,
+    ],
+    [
+      'steps:\n  - id: a\n    check: x\n    rules:\n      - { rule: notnull, column: a }',
+      'steps[0].rules[0].rule',
+      8,
+      /not_null/,
+    ],
+    [
+      'steps:\n  - id: a\n    check: x\n    rules:\n      - { rule: row_count, min: 1, onFail: reject }',
+      'steps[0].rules[0].onFail',
+      8,
+      /fail.*warn/,
+    ],
+    [
+      'steps:\n  - id: a\n    load: { from: x, connection: w, table: t, mode: upsert }',
+      'steps[0].load.key',
+      6,
+      /needs a key/,
+    ],
+    [
+      'steps:\n  - id: a\n    extract: { connection: c, stream: s, mode: incremental }\n    into: x',
+      'steps[0].extract.cursor',
+      6,
+      /cursor/,
+    ],
+    [
+      "triggers: [{ cron: '99 * * * *' }]\nsteps: [{ id: a, wait: { for: 0s } }]",
+      'triggers[0].cron',
+      4,
+      /cron/,
+    ],
+    [
+      "triggers: [{ cron: '0 0 31 2 *' }]\nsteps: [{ id: a, wait: { for: 0s } }]",
+      'triggers[0].cron',
+      4,
+      /ever fires/,
+    ],
+    [
+      "triggers: [{ cron: '* * * * *', timezone: Mars/Base }]\nsteps: [{ id: a, wait: { for: 0s } }]",
+      'triggers[0].cron',
+      4,
+      /time zone/,
+    ],
     ['concurrency: many\nsteps: [{ id: a, wait: { for: 0s } }]', 'concurrency', 4, /number/],
     ['steps: [{ id: a, wait: { for: 0s } }', '', 4, /YAML/],
     ['steps: &x [*x]', 'steps[0]', 4, /./],
@@ -83,17 +141,72 @@ steps:
     ['', 'steps', 1, /is missing: it must be a list/],
     ['steps:\n  - id: a\n    wait: {}', 'steps[0].wait.for', 6, /is missing: it must be a text/],
     ['steps:\n  - id: a\n    wait: { for: 5 }', 'steps[0].wait.for', 6, /must be a text, found 5/],
-    ['steps:\n  - id: a\n    wait: { for: 1s }\n    when: all_sucess', 'steps[0].when', 7, /one of all_success, .*found "all_sucess": did you mean all_success/],
-    ['steps:\n  - id: a\n    wait: { for: 1s }\n    timeout: 0s', 'steps[0].timeout', 7, /longer than nothing/],
-    ['steps:\n  - { id: a, check: x, rules: [{ rule: in_set, column: c, values: [~] }] }', 'steps[0].rules[0].values[0]', 5, /a text or a number or true or false, found nothing/],
-    ['steps:\n  - { id: a, check: x, rules: [{ rule: unique }] }', 'steps[0].rules[0].column', 5, /is missing/],
-    ['steps:\n  - { id: a, check: x, rules: [{ rule: unique, column: c, mostly: 2 }] }', 'steps[0].rules[0].mostly', 5, /at most 1, found 2/],
-    ['steps:\n  - { id: a, check: x, rules: [{ rule: in_set, column: c, values: ["${params.x}"] }] }', 'steps[0].rules[0].values[0]', 5, /filters only/],
-    ['steps:\n  - { id: a, from: x, into: y, transform: [{ drop: ["' + 'ü'.repeat(32) + '"] }] }', 'steps[0].transform[0].drop[0]', 5, /63 bytes/],
-    ['steps:\n  - { id: a, from: x, into: y, transform: [{ filter: { column: c, eq: "${params.nope}" } }] }', 'steps[0].transform[0].filter.eq', 5, /no parameter "nope"/],
-    ['steps:\n  - { id: a, from: x, into: y, transform: [{ filter: { column: c, eq: "x ${params.nope}" } }] }', 'steps[0].transform[0].filter.eq', 5, /the whole value/],
-    ['parameters:\n  since: { type: date, default: soon }\nsteps: [{ id: a, wait: { for: 0s } }]', 'parameters.since.default', 5, /a date such as/],
-    ['parameters:\n  Since: { type: date }\nsteps: [{ id: a, wait: { for: 0s } }]', 'parameters.Since', 5, /the key "Since" must be/],
+    [
+      'steps:\n  - id: a\n    wait: { for: 1s }\n    when: all_sucess',
+      'steps[0].when',
+      7,
+      /one of all_success, .*found "all_sucess": did you mean all_success/,
+    ],
+    [
+      'steps:\n  - id: a\n    wait: { for: 1s }\n    timeout: 0s',
+      'steps[0].timeout',
+      7,
+      /longer than nothing/,
+    ],
+    [
+      'steps:\n  - { id: a, check: x, rules: [{ rule: in_set, column: c, values: [~] }] }',
+      'steps[0].rules[0].values[0]',
+      5,
+      /a text or a number or true or false, found nothing/,
+    ],
+    [
+      'steps:\n  - { id: a, check: x, rules: [{ rule: unique }] }',
+      'steps[0].rules[0].column',
+      5,
+      /is missing/,
+    ],
+    [
+      'steps:\n  - { id: a, check: x, rules: [{ rule: unique, column: c, mostly: 2 }] }',
+      'steps[0].rules[0].mostly',
+      5,
+      /at most 1, found 2/,
+    ],
+    [
+      'steps:\n  - { id: a, check: x, rules: [{ rule: in_set, column: c, values: ["${params.x}"] }] }',
+      'steps[0].rules[0].values[0]',
+      5,
+      /filters only/,
+    ],
+    [
+      'steps:\n  - { id: a, from: x, into: y, transform: [{ drop: ["' + 'ü'.repeat(32) + '"] }] }',
+      'steps[0].transform[0].drop[0]',
+      5,
+      /63 bytes/,
+    ],
+    [
+      'steps:\n  - { id: a, from: x, into: y, transform: [{ filter: { column: c, eq: "${params.nope}" } }] }',
+      'steps[0].transform[0].filter.eq',
+      5,
+      /no parameter "nope"/,
+    ],
+    [
+      'steps:\n  - { id: a, from: x, into: y, transform: [{ filter: { column: c, eq: "x ${params.nope}" } }] }',
+      'steps[0].transform[0].filter.eq',
+      5,
+      /the whole value/,
+    ],
+    [
+      'parameters:\n  since: { type: date, default: soon }\nsteps: [{ id: a, wait: { for: 0s } }]',
+      'parameters.since.default',
+      5,
+      /a date such as/,
+    ],
+    [
+      'parameters:\n  Since: { type: date }\nsteps: [{ id: a, wait: { for: 0s } }]',
+      'parameters.Since',
+      5,
+      /the key "Since" must be/,
+    ],
     ['steps:\n  - id: a\n    id: b\n    wait: { for: 0s }', 'steps[0].id', 6, /there twice.*line 5/],
     ['? [a]\n: 1', '', 4, /plain text/],
     ['---\na: 1', '', 4, /multiple documents/],
@@ -133,15 +246,21 @@ steps:
   })
 
   it('tells of every problem at once', () => {
-    expect(problemsOf('concurrency: 0\nsteps:\n  - { id: a, wait: { for: x } }\n  - { id: b, wait: {} }').length).toBe(3)
+    expect(
+      problemsOf('concurrency: 0\nsteps:\n  - { id: a, wait: { for: x } }\n  - { id: b, wait: {} }').length,
+    ).toBe(3)
   })
 
   it('never throws, whatever the text', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.json()), fc.constantFrom('yaml' as const, 'json' as const), (text, format) => {
-        const parsed = parsePipeline(text, format)
-        expect(parsed.ok || parsed.fields.length > 0).toBe(true)
-      }),
+      fc.property(
+        fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.json()),
+        fc.constantFrom('yaml' as const, 'json' as const),
+        (text, format) => {
+          const parsed = parsePipeline(text, format)
+          expect(parsed.ok || parsed.fields.length > 0).toBe(true)
+        },
+      ),
       { numRuns: 150 },
     )
   })
@@ -155,15 +274,22 @@ steps:
       steps: [{ id: 'a', check: 'x', rules: [{ rule: 'unique', column: 'c' }] }],
     }
     fc.assert(
-      fc.property(fc.constantFrom('apiVersion', 'retry', 'steps', 'triggers', 'parameters', 'name'), fc.jsonValue(), (key, value) => {
-        expect(parsePipeline(JSON.stringify({ ...whole, [key]: value }), 'json')).toHaveProperty('ok')
-      }),
+      fc.property(
+        fc.constantFrom('apiVersion', 'retry', 'steps', 'triggers', 'parameters', 'name'),
+        fc.jsonValue(),
+        (key, value) => {
+          expect(parsePipeline(JSON.stringify({ ...whole, [key]: value }), 'json')).toHaveProperty('ok')
+        },
+      ),
       { numRuns: 150 },
     )
   })
 
   it('is refused when it is an alias bomb, too deep or too long', () => {
-    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]', ...'bcdefgh'.split('').map((c, i) => `${c}: &${c} [${`*${'abcdefgh'[i]},`.repeat(9)}]`)].join('\n')
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x]',
+      ...'bcdefgh'.split('').map((c, i) => `${c}: &${c} [${`*${'abcdefgh'[i]},`.repeat(9)}]`),
+    ].join('\n')
     expect(problemsOf(bomb).length).toBeGreaterThan(0)
     expect(problemsOf(`steps: ${'['.repeat(200)}${']'.repeat(200)}`)[0]?.message).toMatch(/nested/)
     expect(problemsOf(`description: ${'x'.repeat(1_100_000)}`)[0]?.message).toMatch(/1 MB/)
@@ -171,7 +297,8 @@ steps:
 
   it('has a JSON Schema that names every kind of step', () => {
     const text = JSON.stringify(pipelineJsonSchema)
-    for (const kind of ['extract', 'transform', 'sql', 'check', 'load', 'wait', 'deduplicate', 'row_count']) expect(text).toContain(kind)
+    for (const kind of ['extract', 'transform', 'sql', 'check', 'load', 'wait', 'deduplicate', 'row_count'])
+      expect(text).toContain(kind)
   })
 })
 
@@ -193,7 +320,9 @@ steps:
   - { id: by_origin, sql: select 1, into: delays }`
 
   it('follows data, whatever the order in which they are written', () => {
-    expect(needsOf(flow, new Map([['by_origin', { tables: ['flights', 'airports'], parameters: [] }]]))).toEqual({
+    expect(
+      needsOf(flow, new Map([['by_origin', { tables: ['flights', 'airports'], parameters: [] }]])),
+    ).toEqual({
       publish: ['checked', 'clean'],
       checked: ['clean'],
       clean: ['read'],
@@ -218,25 +347,51 @@ steps:
   })
 
   it.each([
-    ['two steps of one name', 'steps: [{ id: a, wait: { for: 0s } }, { id: a, wait: { for: 0s } }]', /two steps "a"/],
-    ['two makers of one dataset', 'steps: [{ id: a, extract: { connection: c, stream: s }, into: x }, { id: b, sql: select 1, into: x }]', /made by step "a" already/],
-    ['an unknown step in after', 'steps: [{ id: first, wait: { for: 0s } }, { id: b, wait: { for: 0s }, after: [frist] }]', /did you mean "first"/],
+    [
+      'two steps of one name',
+      'steps: [{ id: a, wait: { for: 0s } }, { id: a, wait: { for: 0s } }]',
+      /two steps "a"/,
+    ],
+    [
+      'two makers of one dataset',
+      'steps: [{ id: a, extract: { connection: c, stream: s }, into: x }, { id: b, sql: select 1, into: x }]',
+      /made by step "a" already/,
+    ],
+    [
+      'an unknown step in after',
+      'steps: [{ id: first, wait: { for: 0s } }, { id: b, wait: { for: 0s }, after: [frist] }]',
+      /did you mean "first"/,
+    ],
     ['a step after itself', 'steps: [{ id: a, wait: { for: 0s }, after: [a] }]', /after itself/],
-    ['a cycle through after', 'steps: [{ id: a, wait: { for: 0s }, after: [b] }, { id: b, wait: { for: 0s }, after: [a] }]', /a → b → a|b → a → b/],
-    ['a cycle through data', 'steps: [{ id: a, from: y, transform: [{ drop: [c] }], into: x }, { id: b, from: x, transform: [{ drop: [c] }], into: y }]', /wait for each other/],
+    [
+      'a cycle through after',
+      'steps: [{ id: a, wait: { for: 0s }, after: [b] }, { id: b, wait: { for: 0s }, after: [a] }]',
+      /a → b → a|b → a → b/,
+    ],
+    [
+      'a cycle through data',
+      'steps: [{ id: a, from: y, transform: [{ drop: [c] }], into: x }, { id: b, from: x, transform: [{ drop: [c] }], into: y }]',
+      /wait for each other/,
+    ],
   ])('refuses %s', (_, rest, message) => {
     expect(graph(rest)).toMatchObject({ ok: false, fields: [{ message: expect.stringMatching(message) }] })
   })
 
   it('takes what a step reads and makes anew for what was there before', () => {
-    const made = graph('steps: [{ id: a, from: x, transform: [{ drop: [c] }], into: x }, { id: b, from: x, transform: [{ drop: [d] }], into: y }]')
+    const made = graph(
+      'steps: [{ id: a, from: x, transform: [{ drop: [c] }], into: x }, { id: b, from: x, transform: [{ drop: [d] }], into: y }]',
+    )
     expect(made).toMatchObject({ ok: true, reads: ['x'] })
     expect(made.ok && Object.fromEntries(made.needs)).toEqual({ a: [], b: ['a'] })
   })
 
   it('puts the checks of one dataset one after the other', () => {
     const check = (id: string) => `{ id: ${id}, check: x, rules: [{ rule: row_count, min: 1 }] }`
-    expect(needsOf(`steps: [${check('a')}, ${check('b')}, { id: use, from: x, transform: [{ drop: [c] }], into: y }, ${check('c')}]`)).toEqual({
+    expect(
+      needsOf(
+        `steps: [${check('a')}, ${check('b')}, { id: use, from: x, transform: [{ drop: [c] }], into: y }, ${check('c')}]`,
+      ),
+    ).toEqual({
       a: [],
       b: ['a'],
       c: ['b'],
@@ -245,25 +400,39 @@ steps:
   })
 
   it('warns of a step that can never run', () => {
-    const made = graph('steps: [{ id: a, wait: { for: 0s }, when: one_failed }, { id: b, wait: { for: 0s }, when: all_failed, after: [a] }]')
-    expect(made).toMatchObject({ ok: true, warnings: [{ path: 'steps[0].when', message: expect.stringMatching(/never runs/) }] })
+    const made = graph(
+      'steps: [{ id: a, wait: { for: 0s }, when: one_failed }, { id: b, wait: { for: 0s }, when: all_failed, after: [a] }]',
+    )
+    expect(made).toMatchObject({
+      ok: true,
+      warnings: [{ path: 'steps[0].when', message: expect.stringMatching(/never runs/) }],
+    })
   })
 
   it('of any steps has no cycle, unless it is refused', () => {
     const names = fc.constantFrom('a', 'b', 'c', 'd', 'e')
-    const step = fc.record({ from: names, into: names, after: fc.array(fc.nat(4), { maxLength: 2 }), checks: fc.boolean() })
+    const step = fc.record({
+      from: names,
+      into: names,
+      after: fc.array(fc.nat(4), { maxLength: 2 }),
+      checks: fc.boolean(),
+    })
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 6 }), (drawn) => {
         const steps = drawn.map(({ from, into, after, checks }, i) => ({
           id: `s${i}`,
           after: [...new Set(after)].map((n) => `s${n % drawn.length}`),
-          ...(checks ? { check: from, rules: [{ rule: 'row_count', min: 1 }] } : { from, into, transform: [{ drop: ['c'] }] }),
+          ...(checks
+            ? { check: from, rules: [{ rule: 'row_count', min: 1 }] }
+            : { from, into, transform: [{ drop: ['c'] }] }),
         }))
         const made = graph(`steps: ${JSON.stringify(steps)}`)
         if (!made.ok) return
         const done = new Set<string>()
         for (let i = 0; i < steps.length; i++) {
-          const next = [...made.needs].find(([id, needs]) => !done.has(id) && needs.every((need) => done.has(need)))
+          const next = [...made.needs].find(
+            ([id, needs]) => !done.has(id) && needs.every((need) => done.has(need)),
+          )
           if (next) done.add(next[0])
         }
         expect(done.size).toBe(steps.length)
@@ -277,6 +446,9 @@ parameters: { a: { type: integer }, b: { type: integer }, c: { type: integer } }
 steps:
   - { id: x, sql: select 1, into: d }
   - { id: y, from: d, transform: [{ filter: { column: n, gt: '\${params.b}' } }], into: e }`
-    expect(graph(rest, new Map([['x', { tables: [], parameters: ['a'] }]]))).toMatchObject({ ok: true, warnings: [{ path: 'parameters.c' }] })
+    expect(graph(rest, new Map([['x', { tables: [], parameters: ['a'] }]]))).toMatchObject({
+      ok: true,
+      warnings: [{ path: 'parameters.c' }],
+    })
   })
 })

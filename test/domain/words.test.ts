@@ -18,34 +18,52 @@ describe('a duration', () => {
     ['366d', 31_622_400_000],
   ])('%s is %i ms', (text, ms) => expect(parseDuration(text)).toBe(ms))
 
-  it.each(['', '10', 's', '1.5h', '-1s', '1 h', '1h ', '1w', '367d', '99999999999999999999d'])('%j is none', (text) =>
-    expect(parseDuration(text)).toBeUndefined(),
+  it.each(['', '10', 's', '1.5h', '-1s', '1 h', '1h ', '1w', '367d', '99999999999999999999d'])(
+    '%j is none',
+    (text) => expect(parseDuration(text)).toBeUndefined(),
   )
 })
 
 describe('a retry', () => {
-  const policy = { attempts: 5, backoff: 'exponential' as const, firstMs: 1_000, maxMs: 60_000, jitter: false }
+  const policy = {
+    attempts: 5,
+    backoff: 'exponential' as const,
+    firstMs: 1_000,
+    maxMs: 60_000,
+    jitter: false,
+  }
 
   it('waits twice as long each time, and never longer than the policy says', () => {
-    expect([1, 2, 3, 6, 7, 50].map((attempt) => retryDelayMs(policy, attempt, 0))).toEqual([1_000, 2_000, 4_000, 32_000, 60_000, 60_000])
-    expect([1, 2, 3].map((attempt) => retryDelayMs({ ...policy, backoff: 'linear' }, attempt, 0))).toEqual([1_000, 2_000, 3_000])
-    expect([1, 9].map((attempt) => retryDelayMs({ ...policy, backoff: 'constant' }, attempt, 0))).toEqual([1_000, 1_000])
+    expect([1, 2, 3, 6, 7, 50].map((attempt) => retryDelayMs(policy, attempt, 0))).toEqual([
+      1_000, 2_000, 4_000, 32_000, 60_000, 60_000,
+    ])
+    expect([1, 2, 3].map((attempt) => retryDelayMs({ ...policy, backoff: 'linear' }, attempt, 0))).toEqual([
+      1_000, 2_000, 3_000,
+    ])
+    expect([1, 9].map((attempt) => retryDelayMs({ ...policy, backoff: 'constant' }, attempt, 0))).toEqual([
+      1_000, 1_000,
+    ])
   })
 
   it('with jitter waits between half of that and all of it', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 100 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, random) => {
-        const full = retryDelayMs(policy, attempt, 0)
-        const delay = retryDelayMs({ ...policy, jitter: true }, attempt, random)
-        expect(delay).toBeGreaterThanOrEqual(full / 2)
-        expect(delay).toBeLessThanOrEqual(full)
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 100 }),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (attempt, random) => {
+          const full = retryDelayMs(policy, attempt, 0)
+          const delay = retryDelayMs({ ...policy, jitter: true }, attempt, random)
+          expect(delay).toBeGreaterThanOrEqual(full / 2)
+          expect(delay).toBeLessThanOrEqual(full)
+        },
+      ),
     )
   })
 })
 
 describe('a schedule', () => {
-  const fire = (cron: string, zone: string, after: string) => nextFire(cron, zone, new Date(after)).toISOString()
+  const fire = (cron: string, zone: string, after: string) =>
+    nextFire(cron, zone, new Date(after)).toISOString()
 
   it('fires in its own time zone, through both changes of clocks', () => {
     expect(fire('15 6 * * *', 'Europe/Berlin', '2026-03-28T00:00:00Z')).toBe('2026-03-28T05:15:00.000Z')
@@ -82,7 +100,10 @@ describe('parameters', () => {
   }
 
   it('have their defaults, and what was given', () => {
-    expect(resolveParameters(definition, { most: 3 })).toEqual({ ok: true, parameters: { since: '2001-01-01', most: 3, share: 0.5 } })
+    expect(resolveParameters(definition, { most: 3 })).toEqual({
+      ok: true,
+      parameters: { since: '2001-01-01', most: 3, share: 0.5 },
+    })
   })
 
   it.each([
@@ -94,7 +115,10 @@ describe('parameters', () => {
     [{ most: 1, share: Number.NaN }, 'parameters.share', /number/],
     [{ most: 1, constructor: 1 }, 'parameters.constructor', /no such/],
   ])('refuses %j', (given, path, message) => {
-    expect(resolveParameters(definition, given)).toMatchObject({ ok: false, fields: [{ path, message: expect.stringMatching(message) }] })
+    expect(resolveParameters(definition, given)).toMatchObject({
+      ok: false,
+      fields: [{ path, message: expect.stringMatching(message) }],
+    })
   })
 })
 
@@ -115,11 +139,40 @@ describe('a fault in JSON', () => {
   }
 
   it('is found exactly where JSON.parse finds one', () => {
-    const pieces = fc.constantFrom('{', '}', '[', ']', ',', ':', '"a"', '"\\n"', '"\\x"', '"', '1', '-0.5e3', '01', '+1', '1.', 'true', 'nul', ' ', '\n', "'a'", '\\')
+    const pieces = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"a"',
+      '"\\n"',
+      '"\\x"',
+      '"',
+      '1',
+      '-0.5e3',
+      '01',
+      '+1',
+      '1.',
+      'true',
+      'nul',
+      ' ',
+      '\n',
+      "'a'",
+      '\\',
+    )
     fc.assert(
-      fc.property(fc.oneof(fc.array(pieces, { maxLength: 12 }).map((all) => all.join('')), fc.json(), fc.string()), (text) => {
-        expect(jsonFault(text) === undefined).toBe(isJson(text))
-      }),
+      fc.property(
+        fc.oneof(
+          fc.array(pieces, { maxLength: 12 }).map((all) => all.join('')),
+          fc.json(),
+          fc.string(),
+        ),
+        (text) => {
+          expect(jsonFault(text) === undefined).toBe(isJson(text))
+        },
+      ),
       { numRuns: 2_000 },
     )
   })

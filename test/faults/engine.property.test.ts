@@ -1,24 +1,27 @@
 import * as fc from 'fast-check'
 import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ClaimedStep } from '#src/db/runs.ts'
 import type { TenantId } from '#src/domain/id.ts'
 import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
 import { graphs, Model, operations } from '#test/support/engine-model.ts'
 import { leftovers, nothing } from '#test/support/ledger.ts'
-import { client } from '#test/support/own-stack.ts'
+import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
 
+let database: OwnDatabase
 let owner: pg.Client
 let tenantId: TenantId
 let calls: EngineCalls
 
 beforeAll(async () => {
-  owner = await client(inject('ownerUrl'))
+  database = await ownDatabase()
+  owner = database.owner
   tenantId = await newBareTenant(owner)
-  calls = await engineCalls(tenantId)
+  calls = await engineCalls(database.url, tenantId)
 })
 afterAll(async () => {
-  await Promise.all([owner.end(), calls.end()])
+  await calls.end()
+  await database.drop()
 })
 
 describe('the functions that move a run', () => {
@@ -69,7 +72,7 @@ describe('the functions that move a run', () => {
     const runId = await calls.start(await plannedPipeline(owner, tenantId, graph))
     const done: string[] = []
     const work = async (n: number): Promise<void> => {
-      const own = await engineCalls(tenantId)
+      const own = await engineCalls(database.url, tenantId)
       const delivery = `msg_worker_${n}`
       while (done.length < graph.length) {
         const claim = await own.claim(runId, null, delivery)

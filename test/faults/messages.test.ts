@@ -4,7 +4,7 @@ import { door, type Door } from '#test/support/door.ts'
 import { ageOutbox, happened, leftovers, nothing, tableOf, tally, tallyOf } from '#test/support/ledger.ts'
 import { client } from '#test/support/own-stack.ts'
 import { connect, pipeline, readRun, start, upload, warehouseTable } from '#test/support/pipeline.ts'
-import { attempts, inject, tick } from '#test/support/qstash.ts'
+import { attempts, inject, tick, type Armed } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
 import { world, type Tenant, type World } from '#test/support/world.ts'
 
@@ -17,7 +17,7 @@ let acme: Tenant
 let owner: pg.Client
 let warehouse: pg.Client
 let late: Door
-const undo: (() => Promise<void>)[] = []
+const faults: Armed[] = []
 
 beforeAll(async () => {
   here = await world()
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await upload(acme, files, 'rows.csv', ['id,kind', ...lines].join('\n'))
 })
 afterAll(async () => {
-  for (const each of undo) await each()
+  for (const each of faults) await each.undo()
   await late.shut()
   await Promise.all([owner.end(), warehouse.end()])
   await here.close()
@@ -65,7 +65,7 @@ steps:
 
 describe('messages that come twice, in another order, or one in ten not at all', () => {
   it('move every run to the end that it has without them', async () => {
-    undo.push(
+    faults.push(
       await inject(env, here.url, { kind: 'duplicate' }),
       await inject(env, here.url, { kind: 'duplicate', afterMs: 250 }, { every: 3 }),
       await inject(env, here.url, { kind: 'reorder', ms: 300 }),
@@ -105,7 +105,7 @@ describe('messages that come twice, in another order, or one in ten not at all',
 
     for (const { kind, id } of started) {
       const run = await readRun(acme, id)
-      expect(Object.fromEntries(run.steps.map(({ key, state }) => [key, state])), kind).toEqual(ends[kind])
+      expect(Object.fromEntries(run.steps.map(({ key, state, error }) => [key, state === 'failed' ? error?.code : state])), kind).toEqual(ends[kind])
       expect([kind, run.state]).toEqual([
         kind,
         { branches: 'succeeded_with_warnings', waits: 'failed', retries: 'succeeded' }[kind],
@@ -136,7 +136,7 @@ const ends: Record<string, Record<string, string>> = {
   waits: {
     short: 'succeeded',
     long: 'succeeded',
-    fails: 'failed',
+    fails: 'sql_failed',
     skipped: 'skipped',
     cleans_up: 'succeeded',
     only_then: 'succeeded',

@@ -1,5 +1,5 @@
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import type pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Claim, ClaimedStep } from '#src/db/runs.ts'
 import { newId, type RunId, type TenantId } from '#src/domain/id.ts'
 import { decide, whens } from '#src/domain/run-state.ts'
@@ -11,21 +11,24 @@ import {
   type EngineCalls,
 } from '#test/support/engine-calls.ts'
 import { leftovers, nothing } from '#test/support/ledger.ts'
-import { client } from '#test/support/own-stack.ts'
+import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
 
+let database: OwnDatabase
 let owner: pg.Client
 let tenantId: TenantId
 let first: EngineCalls
 let second: EngineCalls
 
 beforeAll(async () => {
-  owner = await client(inject('ownerUrl'))
+  database = await ownDatabase()
+  owner = database.owner
   tenantId = await newBareTenant(owner)
-  first = await engineCalls(tenantId)
-  second = await engineCalls(tenantId)
+  first = await engineCalls(database.url, tenantId)
+  second = await engineCalls(database.url, tenantId)
 })
 afterAll(async () => {
-  await Promise.all([owner.end(), first.end(), second.end()])
+  await Promise.all([first.end(), second.end()])
+  await database.drop()
 })
 
 const steps = (...keys: string[]) => keys.map((key) => ({ key, needs: [], when: 'all_success' as const }))

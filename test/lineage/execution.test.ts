@@ -23,7 +23,8 @@ beforeAll(async () => {
   client = new pg.Client({ connectionString: inject('ownerUrl') })
   await client.connect()
   await client.query(`create schema ${schema}`)
-  for (const [name, columns] of Object.entries(tables)) await client.query(`create table ${schema}."${name}" (${columns})`)
+  for (const [name, columns] of Object.entries(tables))
+    await client.query(`create table ${schema}."${name}" (${columns})`)
   await client.query(`insert into ${schema}.flights values ('2001-01-01', 5, 100, 'LAX', 'SFO', 'LAX')`)
   await client.query(`set search_path = ''`)
 })
@@ -36,7 +37,9 @@ afterAll(async () => {
 async function run(sql: string, values: unknown[] = []) {
   const checked = await parser.checkSelect(sql, { least: { type: 'integer' }, since: { type: 'date' } })
   if (!checked.ok) throw new Error(JSON.stringify(checked.fields))
-  const names = checked.tables.map((name) => `"${name}" as not materialized (select * from ${schema}."${name}")`)
+  const names = checked.tables.map(
+    (name) => `"${name}" as not materialized (select * from ${schema}."${name}")`,
+  )
   const text = `${names.length > 0 ? `with ${names.join(', ')} ` : ''}select * from (${checked.text}\n) asked`
   return client.query(text, values)
 }
@@ -47,13 +50,18 @@ describe('a statement that is taken', () => {
   })
 
   it('is given its parameters as typed values', async () => {
-    const { rows } = await run('select origin from flights where delay >= ${params.least} and date >= ${params.since} -- all', ['5', '2001-01-01'])
+    const { rows } = await run(
+      'select origin from flights where delay >= ${params.least} and date >= ${params.since} -- all',
+      ['5', '2001-01-01'],
+    )
     expect(rows).toEqual([{ origin: 'LAX' }])
   })
 })
 
 it('never takes a field’s name for one of PostgreSQL’s functions', async () => {
-  const { rows } = await client.query(`select proname from pg_catalog.pg_proc where proname ~ '^(key|value|ordinality|f[0-9]{1,3})$'`)
+  const { rows } = await client.query(
+    `select proname from pg_catalog.pg_proc where proname ~ '^(key|value|ordinality|f[0-9]{1,3})$'`,
+  )
   expect(rows).toEqual([])
 })
 

@@ -22,13 +22,15 @@ describe('a field’s name that PostgreSQL reads as a call', () => {
     'select g.pg_advisory_lock from generate_series(0, 0) as g(n)',
     "select ((select 'app.claim')).current_setting",
     'select v.pg_typeof from (values (1)) v(x)',
-    'select "coalesce".current_setting from coalesce(\'app.claim\', \'\')',
+    "select \"coalesce\".current_setting from coalesce('app.claim', '')",
     'select "text".current_setting from cast(\'app.claim\' as text)',
     "select (select x.current_setting from unnest(array[1]) as x(current_setting)), x.current_setting from unnest(array['app.claim']) as x",
     "select r.current_setting from rows from (unnest(array['app.claim'])) as r",
     "select * from flights order by ('app.claim'::text).current_setting",
     "select * from flights f, lateral unnest(array['app.claim']) l where l.current_setting is not null",
-  ])('is refused: %s', async (sql) => expect((await problemOf(sql))?.message).toMatch(/cannot be taken|is a function|no column|needs a name/))
+  ])('is refused: %s', async (sql) =>
+    expect((await problemOf(sql))?.message).toMatch(/cannot be taken|is a function|no column|needs a name/),
+  )
 
   it.each([
     'select u.n, u.i from unnest(array[1, 2]) with ordinality as u(n, i)',
@@ -44,7 +46,7 @@ describe('a field’s name that PostgreSQL reads as a call', () => {
 it.each([
   'select 1 operator(app.+) any (select 1)',
   'select * from flights order by delay using operator(app.<)',
-  "select origin collate app.x from flights",
+  'select origin collate app.x from flights',
   "select pg_input_is_valid('users', 'regclass')",
   "select 'x'::app.secret",
   "select 'users'::regclass[]",
@@ -56,7 +58,7 @@ it.each([
   'select 1 union (with x as (delete from flights returning 1) select * from x)',
   'select * from (select * from flights for update) q',
   'with pg_class as (select 1) select * from pg_class, pg_proc',
-  "select app.tenant_id() over ()",
+  'select app.tenant_id() over ()',
   "select count(*) filter (where current_setting('x') is null)",
   "select sum(1) over (order by current_setting('x'))",
   "select 1 limit (select length(current_setting('x')))",
@@ -87,8 +89,15 @@ describe('what cannot be parsed in reasonable room', () => {
   })
 
   it('is not what is merely long', async () => {
-    expect(await check(`select ${'1, '.repeat(30_000)}1 from flights`)).toMatchObject({ ok: true, tables: ['flights'] })
-    expect(await check(`select 1 from flights where ${Array.from({ length: 10_000 }, (_, i) => `a = ${i}`).join(' and ')}`)).toMatchObject({ ok: true })
+    expect(await check(`select ${'1, '.repeat(30_000)}1 from flights`)).toMatchObject({
+      ok: true,
+      tables: ['flights'],
+    })
+    expect(
+      await check(
+        `select 1 from flights where ${Array.from({ length: 10_000 }, (_, i) => `a = ${i}`).join(' and ')}`,
+      ),
+    ).toMatchObject({ ok: true })
   })
 })
 
@@ -113,11 +122,19 @@ describe('the place of a problem', () => {
     ['select ${params.since}, ${ params.since } frm x y', 1, 47],
     ['select ${params.since}, ${params.nobody}', 1, 25],
     ['select 1;\nselect 2', 2, 1],
-  ])('in %j is line %i, column %i', async (sql, line, column) => expect(await problemOf(sql)).toMatchObject({ line, column }))
+  ])('in %j is line %i, column %i', async (sql, line, column) =>
+    expect(await problemOf(sql)).toMatchObject({ line, column }),
+  )
 })
 
 it('ends where the statement ends, so that what follows it cannot leave the parentheses', async () => {
-  for (const sql of ['select 1 -- )', 'select 1 /* ) */ -- x', 'select 1; -- ) q; drop table flights', "select ')' as \")\" ;;", 'select $$)$$ --']) {
+  for (const sql of [
+    'select 1 -- )',
+    'select 1 /* ) */ -- x',
+    'select 1; -- ) q; drop table flights',
+    'select \')\' as ")" ;;',
+    'select $$)$$ --',
+  ]) {
     const checked = await check(sql)
     if (!checked.ok) throw new Error(JSON.stringify(checked.fields))
     const wrapped = await check(`select * from (${checked.text}\n) asked`)

@@ -30,7 +30,11 @@ it('parses in workerd', async () => {
   const miniflare = new Miniflare({
     modules: [
       { type: 'ESModule', path: 'worker.js', contents: await readFile(file, 'utf8') },
-      { type: 'CompiledWasm', path: 'libpg-query.wasm', contents: await readFile(join(outDir, 'libpg-query.wasm')) },
+      {
+        type: 'CompiledWasm',
+        path: 'libpg-query.wasm',
+        contents: await readFile(join(outDir, 'libpg-query.wasm')),
+      },
     ],
     compatibilityDate,
     compatibilityFlags,
@@ -47,7 +51,17 @@ it('parses in workerd', async () => {
 it('parses in Deno', async () => {
   const { file } = await buildProgram({ entry: fixture('deno'), platform: 'deno', outDir })
   const deno = join(dirname(createRequire(import.meta.url).resolve('deno/package.json')), 'deno')
-  const options = ['run', '--no-prompt', '--no-config', '--no-remote', '--no-npm', '--no-lock', '--allow-read', '--allow-env', file]
+  const options = [
+    'run',
+    '--no-prompt',
+    '--no-config',
+    '--no-remote',
+    '--no-npm',
+    '--no-lock',
+    '--allow-read',
+    '--allow-env',
+    file,
+  ]
   const { stdout } = await run(deno, options, { env: { ...process.env, NO_COLOR: '1' } })
   expect(JSON.parse(stdout)).toEqual(expected)
 })

@@ -72,7 +72,7 @@ const hostile = [
   "select set_config('app.claim', 'x', true)",
   "select pg_catalog.set_config('role', 'weir_app', true)",
   "select current_setting('app.claim')",
-  "select app.tenant_id()",
+  'select app.tenant_id()',
   "select app.create_version('a', 'b', 'c', 'd', 'e', '[]')",
   'select pg_sleep(10)',
   "select pg_read_file('/etc/passwd')",
@@ -100,15 +100,15 @@ const hostile = [
   "select 'weir_app'::regrole",
   "select cast('x' as public.mytype)",
   "select 'x'::xml",
-  "select 1 operator(public.+) 2",
+  'select 1 operator(public.+) 2',
   "select repeat('x', 1000000000)",
   'select * from pg_stat_activity',
-  'select * from pg_ls_dir(\'.\') as f',
+  "select * from pg_ls_dir('.') as f",
   'select * from flights tablesample system (10)',
   "select * from xmltable('/a' passing '<a/>' columns b text)",
-  "select xmlelement(name a)",
+  'select xmlelement(name a)',
   'select $1',
-  "select * from flights where origin = $1 and date > ${params.since}",
+  'select * from flights where origin = $1 and date > ${params.since}',
   'select ${params.nobody}',
   "select ${params.since'; drop table flights; --}",
   "select '${params.since}'",
@@ -121,7 +121,7 @@ const hostile = [
   'select $x$ unclosed',
   'select (select 1',
   'select 1 where current of c',
-  'select * from rows from (pg_ls_dir(\'.\')) as r',
+  "select * from rows from (pg_ls_dir('.')) as r",
   'select ctid, xmin from flights where pg_column_size(1) > 0',
   'with recursive t as (select 1 as n union all select n + 1 from t) search depth first by n set o select * from t',
 ]
@@ -134,20 +134,33 @@ it.each(hostile)('refuses %s', async (sql) => {
 
 it('gives the one statement without what follows it, so that it can stand in parentheses', async () => {
   expect(await check('select 1 as n;  ')).toMatchObject({ ok: true, text: 'select 1 as n' })
-  expect(await check('  select 1; -- done')).toMatchObject({ ok: true, text: expect.stringMatching(/^\s*select 1$/) })
+  expect(await check('  select 1; -- done')).toMatchObject({
+    ok: true,
+    text: expect.stringMatching(/^\s*select 1$/),
+  })
 })
 
 it('hands parameters over as values of their types, never as text of the query', async () => {
-  const checked = await check('select * from flights where date >= ${params.since} and delay < ${ params.most } and date <> ${params.since}')
+  const checked = await check(
+    'select * from flights where date >= ${params.since} and delay < ${ params.most } and date <> ${params.since}',
+  )
   expect(checked).toMatchObject({
     ok: true,
     parameters: ['since', 'most', 'since'],
     text: 'select * from flights where date >= ($1::date) and delay < ($2::bigint) and date <> ($3::date)',
   })
-  if (checked.ok) expect(valuesOf(checked, { since: "2001-01-01'; --", most: 5 })).toEqual(["2001-01-01'; --", '5', "2001-01-01'; --"])
+  if (checked.ok)
+    expect(valuesOf(checked, { since: "2001-01-01'; --", most: 5 })).toEqual([
+      "2001-01-01'; --",
+      '5',
+      "2001-01-01'; --",
+    ])
 })
 
 it('says on which line the text goes wrong', async () => {
-  expect(await check('select origin,\n  set_config(1)\nfrom flights')).toMatchObject({ ok: false, fields: [{ path: 'sql', line: 2, column: 3 }] })
+  expect(await check('select origin,\n  set_config(1)\nfrom flights')).toMatchObject({
+    ok: false,
+    fields: [{ path: 'sql', line: 2, column: 3 }],
+  })
   expect(await check('select ü,\n frm x y z')).toMatchObject({ ok: false, fields: [{ line: 2 }] })
 })

@@ -63,16 +63,11 @@ describe.each(engines)('what goes wrong on command, on %s,', (engine) => {
   })
 
   it('answers late, and the official rate limiter lets everybody through', async () => {
-    const limiter = Ratelimit.slidingWindow(1, '1 d')
-    const limit = new Ratelimit({
-      redis: world.redis,
-      limiter,
-      prefix: name(),
-      timeout: 50,
-      ephemeralCache: false,
-    })
-    await limit.limit('one')
-    expect((await limit.limit('one')).success).toBe(false)
+    const options = { redis: world.redis, prefix: name(), ephemeralCache: false as const }
+    const patient = new Ratelimit({ ...options, limiter: Ratelimit.slidingWindow(1, '1 d') })
+    const limit = new Ratelimit({ ...options, limiter: Ratelimit.slidingWindow(1, '1 d'), timeout: 50 })
+    await patient.limit('one')
+    expect((await patient.limit('one')).success).toBe(false)
     faults().inject({ kind: 'latency', ms: 500 })
     const begun = performance.now()
     expect(await limit.limit('one')).toMatchObject({ success: true, reason: 'timeout' })

@@ -21,11 +21,10 @@ export type EngineCalls = {
 
 const leaseMs = 30_000
 
-export async function engineCalls(tenantId: TenantId): Promise<EngineCalls> {
-  const env = inject('env')
-  const client = new pg.Client({ connectionString: env['DATABASE_URL'] })
+export async function engineCalls(url: string, tenantId: TenantId): Promise<EngineCalls> {
+  const client = new pg.Client({ connectionString: url })
   await client.connect()
-  const claim = await claimSigner(env['CLAIM_KEY'] ?? '', () => new Date())(tenantId, 'job')
+  const claim = await claimSigner(inject('env')['CLAIM_KEY'] ?? '', () => new Date())(tenantId, 'job')
   await client.query(`select set_config('app.claim', $1, false)`, [claim])
   const call = async <T>(text: string, params: unknown[]): Promise<T> => {
     const { rows } = await client.query<{ value: T }>(`select ${text} as value`, params)

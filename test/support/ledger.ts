@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 
 /** What a finished run may have left behind, each of it to be nothing. */
 export type Leftovers = {

@@ -22,18 +22,35 @@ async function ask(
   return reply
 }
 
-/** Arms a fault of QStash for what goes to one world, whoever else uses the same server, and gives what takes it back. */
+export type Armed = {
+  /** How often it has struck. */
+  struck(): Promise<number>
+  undo(): Promise<void>
+}
+
+/** Arms a fault of QStash for what goes to one world, whoever else uses the same server. */
 export async function inject(
   variables: Variables,
   url: string,
   fault: Fault,
   options: { every?: number; times?: number } = {},
-): Promise<() => Promise<void>> {
+): Promise<Armed> {
   const armed = await ask(variables, 'POST', '/__test/faults', {
     body: JSON.stringify({ ...fault, ...options, url }),
   })
   const { id } = (await armed.json()) as { id: number }
-  return async () => void (await ask(variables, 'DELETE', `/__test/faults/${id}`))
+  return {
+    async struck() {
+      const all = (await (await ask(variables, 'GET', '/__test/faults')).json()) as {
+        id: number
+        struck: number
+      }[]
+      return all.find((each) => each.id === id)?.struck ?? 0
+    },
+    async undo() {
+      await ask(variables, 'DELETE', `/__test/faults/${id}`)
+    },
+  }
 }
 
 /** Has QStash deliver a job, signed, and waits until it is done. */

@@ -50,7 +50,6 @@ it('gives a browser the first page in 40 KiB, whichever page that is', async () 
     return bytes + gzipSync(index).length
   }
   const largest = Math.max(...pages.map(firstLoad))
-  console.log(largest, pages.map((p) => [...withImports(p)].length))
   expect(largest).toBeGreaterThan(15 * kib)
   expect(largest).toBeLessThanOrEqual(40 * kib)
 })

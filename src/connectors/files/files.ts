@@ -59,15 +59,6 @@ export async function discoverFile(storage: Storage, key: StorageKey, options: F
   return stream
 }
 
-/** The columns that a file has, their types inferred from its first megabyte unless the format stores or the caller declares them. */
-export async function inferSchema(
-  storage: Storage,
-  key: StorageKey,
-  options: FileOptions,
-): Promise<ColumnSpec[]> {
-  return (await discoverFile(storage, key, options)).columns
-}
-
 /** Opens a stored file for reading, from its beginning or from where an earlier read stopped. */
 export async function openFile(storage: Storage, key: StorageKey, options: OpenFileOptions): Promise<Reader> {
   const { name, state, columns, signal } = options

@@ -34,10 +34,14 @@ export function castable({ expression, type }: Cast, to: ColumnType): string | u
   const as = sqlTypes[to]
   if (type === 'text') return `pg_input_is_valid(${expression}, '${as}')`
   if (type === 'json') return to === 'text' ? undefined : `pg_input_is_valid(${expression} #>> '{}', '${as}')`
-  if (to === 'integer' && numbers.has(type)) return `(${expression} > -2147483648.5 and ${expression} < 2147483647.5)`
-  if (to === 'bigint' && type === 'double') return `(${expression} >= -9223372036854775808 and ${expression} < 9223372036854775808)`
-  if (to === 'bigint' && type === 'decimal') return `(${expression} > -9223372036854775808.5 and ${expression} < 9223372036854775807.5)`
+  if (to === 'integer' && numbers.has(type))
+    return `(${expression} > -2147483648.5 and ${expression} < 2147483647.5)`
+  if (to === 'bigint' && type === 'double')
+    return `(${expression} >= -9223372036854775808 and ${expression} < 9223372036854775808)`
+  if (to === 'bigint' && type === 'decimal')
+    return `(${expression} > -9223372036854775808.5 and ${expression} < 9223372036854775807.5)`
   if (to === 'double' && type === 'decimal') return `pg_input_is_valid((${expression})::text, '${as}')`
-  if (type === 'date' && (to === 'timestamp' || to === 'timestamptz')) return `pg_input_is_valid((${expression})::text, 'timestamp')`
+  if (type === 'date' && (to === 'timestamp' || to === 'timestamptz'))
+    return `pg_input_is_valid((${expression})::text, 'timestamp')`
   return undefined
 }

@@ -1,43 +1,45 @@
 import type { ColumnType } from '#src/domain/column.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 
-/** A cast that may fail: what is true of the values that it can read, and among which rows. */
+/** One operator's casts that may fail: what is true of the values that each can read, and among which rows. */
 export type CheckedCast = {
-  column: string
-  type: ColumnType
-  readable: string
+  columns: readonly { name: string; type: ColumnType; readable: string }[]
   where: readonly string[]
   from: (relation: string) => string
 }
 
-export type Faults = {
+export type Fault = {
   sql(relation: string): string
   params: string[]
-  /** Names the columns at fault; undefined when no cast was. */
+  /** Names the columns at fault; undefined when none is. */
   judge(row: Readonly<Record<string, unknown>>): StepFailure | undefined
 }
 
-/** Finds out which cast failed, and for how many values, when one has: a statement that fails does not tell. */
-export function faultsOf(casts: readonly CheckedCast[], params: string[]): Faults {
+/**
+ * Finds out how many values an operator's casts cannot read, after one has failed: the statement that fails does not tell.
+ * What comes before it must be without fault, for its filters are asked here again.
+ */
+export function faultOf({ columns, where, from }: CheckedCast, params: string[]): Fault {
   // A parameter that nothing mentions has no type, which PostgreSQL refuses.
-  const mentioned = params.map((_, i) => `$${i + 1}::text`)
+  const mentioned =
+    params.length === 0 ? [] : [`array[${params.map((_, i) => `$${i + 1}::text`).join(', ')}] as mentioned`]
+  const counts = columns.map(({ readable }, i) => `count(*) filter (where not ${readable}) as f${i}`)
   return {
     params,
     sql(relation) {
-      const counts = casts.map(({ readable, where, from }, i) => {
-        const rows = `select from ${from(relation)} where ${[...where, `not ${readable}`].join(' and ')}`
-        return `(select count(*) from (${rows}) unreadable) as f${i}`
-      })
-      const unused = mentioned.length === 0 ? [] : [`array[${mentioned.join(', ')}] is null as mentioned`]
-      return `select ${[...counts, ...unused, 'true as asked'].join(', ')}`
+      const rows = where.length === 0 ? '' : ` where ${where.join(' and ')}`
+      return `select ${[...counts, ...mentioned].join(', ')} from ${from(relation)}${rows}`
     },
     judge(row) {
-      const bad = casts.flatMap(({ column, type }, i) => {
+      const bad = columns.flatMap(({ name, type }, i) => {
         const count = Number(row[`f${i}`] ?? 0)
-        return count === 0 ? [] : [`${count} value${count === 1 ? '' : 's'} of column "${column}" cannot be read as ${type}`]
+        return count === 0
+          ? []
+          : [`${count} value${count === 1 ? '' : 's'} of column "${name}" cannot be read as ${type}`]
       })
-      if (bad.length === 0) return undefined
-      return new StepFailure('bad_cast', `${bad.join(', and ')}: try_cast makes them null.`)
+      return bad.length === 0
+        ? undefined
+        : new StepFailure('bad_cast', `${bad.join(', and ')}; try_cast makes them null.`)
     },
   }
 }

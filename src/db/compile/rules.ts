@@ -8,7 +8,7 @@ import { binder, type Bind } from './value.ts'
 
 type Query = { sql(relation: string): string; params: string[] }
 
-export type RuleResult = {
+type RuleResult = {
   rule: string
   column?: string
   onFail: OnFail
@@ -40,7 +40,8 @@ export function compileRules(rules: readonly Rule[], columns: readonly ColumnSpe
   })
   return {
     measure: { sql: (relation) => `select ${counts.join(', ')} from ${relation}`, params },
-    judge: (row) => rules.map((rule, i) => judgeOne(rule, Number(row[`c${i}`] ?? 0), Number(row[`f${i}`] ?? 0))),
+    judge: (row) =>
+      rules.map((rule, i) => judgeOne(rule, Number(row[`c${i}`] ?? 0), Number(row[`f${i}`] ?? 0))),
     keep: (results) => {
       const rejecting = rules.filter((rule, i) => rule.onFail === 'reject' && results[i]?.passed === false)
       return rejecting.length === 0 ? undefined : keepOf(rejecting, columns)
@@ -48,7 +49,11 @@ export function compileRules(rules: readonly Rule[], columns: readonly ColumnSpe
   }
 }
 
-function countsOf(rule: Rule, columns: readonly ColumnSpec[], bind: Bind): { checked: string; failed: string } {
+function countsOf(
+  rule: Rule,
+  columns: readonly ColumnSpec[],
+  bind: Bind,
+): { checked: string; failed: string } {
   if (rule.rule === 'row_count') return { checked: 'count(*)', failed: '0' }
   const column = columnOf(rule.column, columns)
   const value = quoteIdent(column.name)
@@ -62,7 +67,11 @@ function countsOf(rule: Rule, columns: readonly ColumnSpec[], bind: Bind): { che
 }
 
 /** What is true of a row that fails the rule, and never true of a null but for not_null. */
-function failsOf(rule: Exclude<Rule, { rule: 'row_count' | 'unique' }>, column: ColumnSpec, bind: Bind): string {
+function failsOf(
+  rule: Exclude<Rule, { rule: 'row_count' | 'unique' }>,
+  column: ColumnSpec,
+  bind: Bind,
+): string {
   const value = quoteIdent(column.name)
   switch (rule.rule) {
     case 'not_null':
@@ -95,8 +104,13 @@ function keepOf(rules: readonly Rule[], columns: readonly ColumnSpec[]): Query {
   const where = stays.length === 0 ? '' : ` where ${stays.join(' and ')}`
   if (unique.length === 0) return { params, sql: (relation) => `select ${names} from ${relation}${where}` }
   const taken = columns.map(({ name }) => name)
-  const numbers = unique.map((name, i) => ({ value: quoteIdent(name), number: quoteIdent(unlike(`weir ${i}`, taken)) }))
-  const numbered = numbers.map(({ value, number }) => `row_number() over (partition by ${value} order by ctid) as ${number}`)
+  const numbers = unique.map((name, i) => ({
+    value: quoteIdent(name),
+    number: quoteIdent(unlike(`weir ${i}`, taken)),
+  }))
+  const numbered = numbers.map(
+    ({ value, number }) => `row_number() over (partition by ${value} order by ctid) as ${number}`,
+  )
   const first = numbers.map(({ value, number }) => `(${number} = 1 or ${value} is null)`)
   return {
     params,
@@ -108,14 +122,23 @@ function keepOf(rules: readonly Rule[], columns: readonly ColumnSpec[]): Query {
 function columnOf(name: string, columns: readonly ColumnSpec[]): ColumnSpec {
   const found = columns.find((column) => column.name === name)
   if (found) return found
-  const hint = nearest(name, columns.map((column) => column.name))
-  throw new StepFailure('no_column', `A rule names column "${name}", which is not there${hint ? `: did you mean "${hint}"?` : '.'}`)
+  const hint = nearest(
+    name,
+    columns.map((column) => column.name),
+  )
+  throw new StepFailure(
+    'no_column',
+    `A rule names column "${name}", which is not there${hint ? `: did you mean "${hint}"?` : '.'}`,
+  )
 }
 
 function judgeOne(rule: Rule, checked: number, failed: number): RuleResult {
   if (rule.rule === 'row_count') {
     const passed = checked >= (rule.min ?? 0) && checked <= (rule.max ?? Infinity)
-    const wanted = [rule.min === undefined ? '' : `at least ${rule.min}`, rule.max === undefined ? '' : `at most ${rule.max}`]
+    const wanted = [
+      rule.min === undefined ? '' : `at least ${rule.min}`,
+      rule.max === undefined ? '' : `at most ${rule.max}`,
+    ]
     const words = `row_count found ${checked} rows, wanted ${wanted.filter(Boolean).join(' and ')}`
     return { rule: rule.rule, onFail: rule.onFail, checked, failed: passed ? 0 : 1, passed, words }
   }

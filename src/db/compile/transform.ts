@@ -5,7 +5,7 @@ import { parameterNamed } from '#src/domain/pipeline-parameters.ts'
 import { nearest } from '#src/domain/spelling.ts'
 import type { Condition, Transform } from '#src/domain/transform.ts'
 import { castable, castTo, tryCastTo } from './cast.ts'
-import { faultsOf, type CheckedCast, type Faults } from './faults.ts'
+import { faultOf, type CheckedCast, type Fault } from './faults.ts'
 import { quoteIdent } from './quote.ts'
 import { binder, type Bind, type Scalar } from './value.ts'
 
@@ -13,14 +13,20 @@ export type CompiledTransform = {
   sql(relation: string): string
   params: string[]
   columns: ColumnSpec[]
-  /** Asked after a cast has failed: one row, of how many values each cast cannot read. */
-  faults: Faults
+  /** Asked one after the other once a cast has failed, until one tells which it was. */
+  faults: Fault[]
 }
 
 /** `computed` is an expression that can fail, so it must not be asked of rows that an earlier filter took away. */
 type Projected = ColumnSpec & { expression: string; computed?: boolean }
 /** `place` says where a row was written; it decides between equals, so that the same table always gives the same rows. */
-type State = { columns: Projected[]; where: string[]; from: (relation: string) => string; place: string; casts: CheckedCast[] }
+type State = {
+  columns: Projected[]
+  where: string[]
+  from: (relation: string) => string
+  place: string
+  casts: CheckedCast[]
+}
 
 /**
  * Operators in their order, as one SELECT over a table: filters and expressions share one pass, and only deduplicate
@@ -46,7 +52,12 @@ export function compileTransform(
   if (columns.length === 0) throw new StepFailure('no_columns', 'The transform leaves no column.')
   refuseTwice(columns)
   const last = state
-  return { params, columns, sql: (relation) => selectOf(last, relation), faults: faultsOf(last.casts, params) }
+  return {
+    params,
+    columns,
+    sql: (relation) => selectOf(last, relation),
+    faults: last.casts.map((cast) => faultOf(cast, params)),
+  }
 }
 
 function selectOf({ columns, where, from }: State, relation: string, more: string[] = []): string {
@@ -66,12 +77,16 @@ function apply(state: State, operator: Transform, bind: Bind, given: Given): Sta
       return { ...state, columns: columns.filter(({ name }) => !gone.has(name)) }
     }
     case 'rename': {
-      const to = new Map(Object.entries(operator.with).map(([from, name]) => [column(columns, from).name, name]))
+      const to = new Map(
+        Object.entries(operator.with).map(([from, name]) => [column(columns, from).name, name]),
+      )
       return { ...state, columns: columns.map((one) => ({ ...one, name: to.get(one.name) ?? one.name })) }
     }
     case 'cast':
     case 'try_cast': {
-      const to = new Map(Object.entries(operator.with).map(([name, type]) => [column(columns, name).name, type]))
+      const to = new Map(
+        Object.entries(operator.with).map(([name, type]) => [column(columns, name).name, type]),
+      )
       const casts = operator.op === 'cast' ? checkedCasts(state, to) : []
       return {
         ...state,
@@ -81,7 +96,10 @@ function apply(state: State, operator: Transform, bind: Bind, given: Given): Sta
     }
     case 'filter': {
       const tested = column(columns, operator.with.column)
-      return { ...state, where: and(state.where, conditionOf(tested, operator.with, bind, given), tested.computed) }
+      return {
+        ...state,
+        where: and(state.where, conditionOf(tested, operator.with, bind, given), tested.computed),
+      }
     }
     case 'deduplicate': {
       const { by, orderBy, keep } = operator.with
@@ -92,9 +110,17 @@ function apply(state: State, operator: Transform, bind: Bind, given: Given): Sta
       const taken = columns.map(({ name }) => name)
       const number = quoteIdent(unlike('weir number', taken))
       const place = quoteIdent(unlike('weir place', taken))
-      const added = [`row_number() over (partition by ${partition} order by ${order}) as ${number}`, `${state.place} as ${place}`]
+      const added = [
+        `row_number() over (partition by ${partition} order by ${order}) as ${number}`,
+        `${state.place} as ${place}`,
+      ]
       return {
-        columns: columns.map(({ name, type, nullable }) => ({ name, type, nullable, expression: quoteIdent(name) })),
+        columns: columns.map(({ name, type, nullable }) => ({
+          name,
+          type,
+          nullable,
+          expression: quoteIdent(name),
+        })),
         where: [`${number} = 1`],
         from: (relation) => `(${selectOf(state, relation, added)}) numbered`,
         place,
@@ -120,12 +146,14 @@ function converted(from: Projected, to: ColumnType | undefined, op: 'cast' | 'tr
 }
 
 /** What a cast that fails would have failed on: the rows that were left when it came. */
-const checkedCasts = ({ columns, where, from }: State, to: ReadonlyMap<string, ColumnType>): CheckedCast[] =>
-  columns.flatMap((one) => {
+function checkedCasts({ columns, where, from }: State, to: ReadonlyMap<string, ColumnType>): CheckedCast[] {
+  const failing = columns.flatMap((one) => {
     const type = to.get(one.name)
     const readable = type === undefined ? undefined : castable(one, type)
-    return type === undefined || readable === undefined ? [] : [{ column: one.name, type, readable, where, from }]
+    return type === undefined || readable === undefined ? [] : [{ name: one.name, type, readable }]
   })
+  return failing.length === 0 ? [] : [{ columns: failing, where, from }]
+}
 
 /** The name itself, or one like it that no column has. */
 export function unlike(name: string, taken: readonly string[]): string {
@@ -148,7 +176,8 @@ function column(columns: readonly Projected[], name: string): Projected {
 function refuseTwice(columns: readonly ColumnSpec[]): void {
   const seen = new Set<string>()
   for (const { name } of columns) {
-    if (seen.has(name)) throw new StepFailure('column_name', `The transform makes two columns named "${name}".`)
+    if (seen.has(name))
+      throw new StepFailure('column_name', `The transform makes two columns named "${name}".`)
     seen.add(name)
   }
 }

@@ -21,7 +21,8 @@ export function binder(params: string[]): Bind {
   }
   return {
     one: (value, column) => put(textOf(value, column), typeFor([value], column.type)),
-    many: (values, column) => put(arrayOf(values.map((value) => textOf(value, column))), `${typeFor(values, column.type)}[]`),
+    many: (values, column) =>
+      put(arrayOf(values.map((value) => textOf(value, column))), `${typeFor(values, column.type)}[]`),
     text: (value) => put(value, 'text'),
   }
 }
@@ -42,7 +43,10 @@ function textOf(value: Scalar, { name, type }: { name: string; type: ColumnType 
   if (type === 'json') return JSON.stringify(value)
   const text = String(value)
   if (isReadable(text, type)) return text
-  throw new StepFailure('bad_value', `Column "${name}" is ${type}, and ${JSON.stringify(text.slice(0, 100))} cannot be read as that.`)
+  throw new StepFailure(
+    'bad_value',
+    `Column "${name}" is ${type}, and ${JSON.stringify(text.slice(0, 100))} cannot be read as that.`,
+  )
 }
 
 function isReadable(text: string, type: Exclude<ColumnType, 'json'>): boolean {

@@ -19,9 +19,13 @@ export async function executeTransform(work: StepWork<'transform'>): Promise<Ste
     ],
     result: { state: 'succeeded', rowsIn: input.rows },
     async explain() {
-      const faults = { text: compiled.faults.sql(tableOf(input.id)), params: compiled.faults.params }
-      const [, found] = await db.statements(asQueryRole([faults], statementTimeoutMs), signal)
-      return compiled.faults.judge(found?.rows[0] ?? {})
+      for (const fault of compiled.faults) {
+        const asked = { text: fault.sql(tableOf(input.id)), params: fault.params }
+        const [, found] = await db.statements(asQueryRole([asked], statementTimeoutMs), signal)
+        const failure = fault.judge(found?.rows[0] ?? {})
+        if (failure) return failure
+      }
+      return undefined
     },
   }
 }

@@ -10,7 +10,9 @@ beforeAll(async () => {
   client = new pg.Client({ connectionString: inject('ownerUrl') })
   await client.connect()
   await client.query(`create temp table codes (n int8, code text, at date)`)
-  await client.query(`insert into codes values (1, 'LAX', '2001-01-01'), (2, 'SFO', '2001-01-02'), (2, 'lax', null), (null, null, '2002-01-01'), (900, 'LAX', '2003-01-01')`)
+  await client.query(
+    `insert into codes values (1, 'LAX', '2001-01-01'), (2, 'SFO', '2001-01-02'), (2, 'lax', null), (null, null, '2002-01-01'), (900, 'LAX', '2003-01-01')`,
+  )
 })
 afterAll(() => client.end())
 
@@ -31,7 +33,11 @@ async function kept(...rules: Rule[]) {
   const compiled = compileRules(rules, columns)
   const keep = compiled.keep(await measure(...rules))
   if (!keep) return undefined
-  const { rows } = await client.query({ text: `${keep.sql('codes')} order by 1, 2`, values: keep.params, rowMode: 'array' })
+  const { rows } = await client.query({
+    text: `${keep.sql('codes')} order by 1, 2`,
+    values: keep.params,
+    rowMode: 'array',
+  })
   return rows.map(([n, code]) => [n, code])
 }
 
@@ -55,12 +61,19 @@ describe('a rule', () => {
   })
 
   it('passes when mostly of the values that it looked at pass, at the very border too', async () => {
-    const of = async (mostly: number) => (await measure(rule({ rule: 'matches', column: 'code', pattern: '^[A-Z]{3}$', mostly })))[0]?.passed
+    const of = async (mostly: number) =>
+      (await measure(rule({ rule: 'matches', column: 'code', pattern: '^[A-Z]{3}$', mostly })))[0]?.passed
     expect([await of(0.75), await of(0.76), await of(0.5)]).toEqual([true, false, true])
   })
 
   it('rejects nothing as long as mostly of the values pass, whatever another rule rejects', async () => {
-    const tolerant = rule({ rule: 'matches', column: 'code', pattern: '^[A-Z]{3}$', mostly: 0.75, onFail: 'reject' })
+    const tolerant = rule({
+      rule: 'matches',
+      column: 'code',
+      pattern: '^[A-Z]{3}$',
+      mostly: 0.75,
+      onFail: 'reject',
+    })
     expect(await kept(tolerant)).toBeUndefined()
     expect((await kept(tolerant, rule({ rule: 'not_null', column: 'at', onFail: 'reject' })))?.length).toBe(4)
   })
@@ -76,32 +89,52 @@ describe('a rule', () => {
 
   it('takes sets of ten thousand values, and values that a column could not hold', async () => {
     const values = Array.from({ length: 9_990 }, (_, i) => `x"${i}\\,{}`)
-    const many = Array.from({ length: 20 }, () => rule({ rule: 'in_set', column: 'code', values: [...values, 'LAX', 'SFO', 'lax'] }))
+    const many = Array.from({ length: 20 }, () =>
+      rule({ rule: 'in_set', column: 'code', values: [...values, 'LAX', 'SFO', 'lax'] }),
+    )
     expect((await measure(...many)).every((result) => result.passed && result.checked === 4)).toBe(true)
-    expect(await measure(rule({ rule: 'between', column: 'n', min: -1e300, max: 899.5 }))).toMatchObject([{ checked: 4, failed: 1 }])
-    expect(await measure(rule({ rule: 'in_set', column: 'n', values: [1, 2, '99999999999999999999'] }))).toMatchObject([{ failed: 1 }])
+    expect(await measure(rule({ rule: 'between', column: 'n', min: -1e300, max: 899.5 }))).toMatchObject([
+      { checked: 4, failed: 1 },
+    ])
+    expect(
+      await measure(rule({ rule: 'in_set', column: 'n', values: [1, 2, '99999999999999999999'] })),
+    ).toMatchObject([{ failed: 1 }])
   })
 
   it('refuses a value that the column’s type cannot be compared with, naming both', () => {
-    expect(() => compileRules([rule({ rule: 'between', column: 'at', min: 'soon' })], columns)).toThrow(/"at" is date, and "soon"/)
-    expect(() => compileRules([rule({ rule: 'in_set', column: 'n', values: ['x'] })], columns)).toThrow(/"n" is bigint/)
+    expect(() => compileRules([rule({ rule: 'between', column: 'at', min: 'soon' })], columns)).toThrow(
+      /"at" is date, and "soon"/,
+    )
+    expect(() => compileRules([rule({ rule: 'in_set', column: 'n', values: ['x'] })], columns)).toThrow(
+      /"n" is bigint/,
+    )
   })
 
   it('counts rows', async () => {
     const of = async (bounds: object) => (await measure(rule({ rule: 'row_count', ...bounds })))[0]
     expect(await of({ min: 5, max: 5 })).toMatchObject({ checked: 5, passed: true })
-    expect(await of({ min: 6 })).toMatchObject({ passed: false, words: 'row_count found 5 rows, wanted at least 6' })
+    expect(await of({ min: 6 })).toMatchObject({
+      passed: false,
+      words: 'row_count found 5 rows, wanted at least 6',
+    })
     expect(await of({ max: 4 })).toMatchObject({ passed: false })
   })
 
   it('takes away the rows that fail it and keeps the others, nulls among them', async () => {
-    expect(await kept(rule({ rule: 'matches', column: 'code', pattern: '^[A-Z]{3}$', onFail: 'reject' }))).toEqual([
+    expect(
+      await kept(rule({ rule: 'matches', column: 'code', pattern: '^[A-Z]{3}$', onFail: 'reject' })),
+    ).toEqual([
       ['1', 'LAX'],
       ['2', 'SFO'],
       ['900', 'LAX'],
       [null, null],
     ])
-    expect(await kept(rule({ rule: 'unique', column: 'n', onFail: 'reject' }), rule({ rule: 'between', column: 'n', max: 100, onFail: 'reject' }))).toEqual([
+    expect(
+      await kept(
+        rule({ rule: 'unique', column: 'n', onFail: 'reject' }),
+        rule({ rule: 'between', column: 'n', max: 100, onFail: 'reject' }),
+      ),
+    ).toEqual([
       ['1', 'LAX'],
       ['2', 'SFO'],
       [null, null],
@@ -110,7 +143,11 @@ describe('a rule', () => {
   })
 
   it('keeps as many rows as the measure says do not fail, for each rejecting rule', async () => {
-    for (const written of [{ rule: 'not_null', column: 'n' }, { rule: 'unique', column: 'code' }, { rule: 'in_set', column: 'n', values: [2] }]) {
+    for (const written of [
+      { rule: 'not_null', column: 'n' },
+      { rule: 'unique', column: 'code' },
+      { rule: 'in_set', column: 'n', values: [2] },
+    ]) {
       const rejecting = rule({ ...written, onFail: 'reject' })
       const [result] = await measure(rejecting)
       expect((await kept(rejecting))?.length).toBe(5 - (result?.failed ?? 0))
@@ -118,17 +155,30 @@ describe('a rule', () => {
   })
 
   it('shares one scan of the table with all others', async () => {
-    const rules = [{ rule: 'not_null', column: 'n' }, { rule: 'matches', column: 'code', pattern: 'x' }, { rule: 'between', column: 'n', min: 1 }, { rule: 'row_count', min: 1 }].map(rule)
+    const rules = [
+      { rule: 'not_null', column: 'n' },
+      { rule: 'matches', column: 'code', pattern: 'x' },
+      { rule: 'between', column: 'n', min: 1 },
+      { rule: 'row_count', min: 1 },
+    ].map(rule)
     const { measure: all } = compileRules(rules, columns)
-    const { rows } = await client.query({ text: `explain ${all.sql('codes')}`, values: all.params, rowMode: 'array' })
+    const { rows } = await client.query({
+      text: `explain ${all.sql('codes')}`,
+      values: all.params,
+      rowMode: 'array',
+    })
     expect(rows.flat().join('\n').match(/Scan/g)).toHaveLength(1)
   })
 
   it('names a column that is not there', () => {
-    expect(() => compileRules([rule({ rule: 'unique', column: 'kode' })], columns)).toThrow(/did you mean "code"/)
+    expect(() => compileRules([rule({ rule: 'unique', column: 'kode' })], columns)).toThrow(
+      /did you mean "code"/,
+    )
   })
 
   it('says in words what failed', async () => {
-    expect((await measure(rule({ rule: 'not_null', column: 'n' })))[0]?.words).toBe('not_null on n failed for 1 of 5 values')
+    expect((await measure(rule({ rule: 'not_null', column: 'n' })))[0]?.words).toBe(
+      'not_null on n failed for 1 of 5 values',
+    )
   })
 })

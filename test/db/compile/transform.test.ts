@@ -12,7 +12,9 @@ beforeAll(async () => {
   client = new pg.Client({ connectionString: inject('ownerUrl') })
   await client.connect()
   await client.query(`create temp table people (id int4, name text, "the age" text, city text)`)
-  await client.query(`insert into people values (1, 'Ada', '36', 'London'), (2, 'Alan', 'x', 'London'), (3, null, '41', 'Paris'), (3, 'Grace', null, 'Oslo'), (1, 'Ada', '37', 'Rome')`)
+  await client.query(
+    `insert into people values (1, 'Ada', '36', 'London'), (2, 'Alan', 'x', 'London'), (3, null, '41', 'Paris'), (3, 'Grace', null, 'Oslo'), (1, 'Ada', '37', 'Rome')`,
+  )
 })
 afterAll(() => client.end())
 
@@ -25,7 +27,11 @@ const columns: ColumnSpec[] = [
 
 async function run(operators: Transform[], parameters = {}) {
   const compiled = compileTransform(operators, columns, parameters)
-  const { rows } = await client.query({ text: compiled.sql('people'), values: compiled.params, rowMode: 'array' })
+  const { rows } = await client.query({
+    text: compiled.sql('people'),
+    values: compiled.params,
+    rowMode: 'array',
+  })
   return { rows, columns: compiled.columns }
 }
 
@@ -33,7 +39,11 @@ const byId = (rows: unknown[][]) => rows.toSorted((a, b) => Number(a[0]) - Numbe
 
 describe('a transform', () => {
   it('keeps, drops and renames columns, in the order that is written', async () => {
-    const { rows, columns: made } = await run([{ op: 'rename', with: { 'the age': 'age' } }, { op: 'select', with: ['age', 'id'] }, { op: 'drop', with: ['id'] }])
+    const { rows, columns: made } = await run([
+      { op: 'rename', with: { 'the age': 'age' } },
+      { op: 'select', with: ['age', 'id'] },
+      { op: 'drop', with: ['id'] },
+    ])
     expect(made).toEqual([{ name: 'age', type: 'text', nullable: true }])
     expect(rows).toEqual([['36'], ['x'], ['41'], [null], ['37']])
   })
@@ -57,15 +67,55 @@ describe('a transform', () => {
   })
 
   it('puts the run’s parameters in as values', async () => {
-    const { rows } = await run([{ op: 'filter', with: { column: 'city', eq: '${params.where}' } }], { where: 'Oslo' })
+    const { rows } = await run([{ op: 'filter', with: { column: 'city', eq: '${params.where}' } }], {
+      where: 'Oslo',
+    })
     expect(rows).toEqual([[3, 'Grace', null, 'Oslo']])
   })
 
   it('casts, and with try_cast turns what cannot be read into null', async () => {
-    const { rows, columns: made } = await run([{ op: 'try_cast', with: { 'the age': 'integer' } }, { op: 'select', with: ['the age'] }])
+    const { rows, columns: made } = await run([
+      { op: 'try_cast', with: { 'the age': 'integer' } },
+      { op: 'select', with: ['the age'] },
+    ])
     expect(made).toEqual([{ name: 'the age', type: 'integer', nullable: true }])
     expect(rows).toEqual([[36], [null], [41], [null], [37]])
-    await expect(run([{ op: 'cast', with: { 'the age': 'integer' } }])).rejects.toMatchObject({ code: '22P02' })
+    await expect(run([{ op: 'cast', with: { 'the age': 'integer' } }])).rejects.toMatchObject({
+      code: '22P02',
+    })
+  })
+
+  it('tells after a cast has failed which values of which columns it could not read', async () => {
+    const faults = async (operators: Transform[]) => {
+      for (const fault of compileTransform(operators, columns, {}).faults) {
+        const failure = fault.judge((await client.query(fault.sql('people'), fault.params)).rows[0])
+        if (failure) return failure.message
+      }
+      return undefined
+    }
+    const age = { op: 'cast' as const, with: { 'the age': 'integer' as const, name: 'date' as const } }
+    expect(await faults([age])).toBe(
+      '4 values of column "name" cannot be read as date, and 1 value of column "the age" cannot be read as integer; try_cast makes them null.',
+    )
+    const older = { op: 'filter' as const, with: { column: 'the age', gt: 36 } }
+    expect(
+      await faults([
+        { op: 'cast', with: { 'the age': 'integer' } },
+        older,
+        { op: 'cast', with: { city: 'date' } },
+      ]),
+    ).toMatch(/^1 value of column "the age"/)
+    const readable = { op: 'filter' as const, with: { column: 'the age', like: '3%' } }
+    expect(
+      await faults([
+        readable,
+        { op: 'cast', with: { 'the age': 'integer' } },
+        older,
+        { op: 'deduplicate', with: { by: ['id'], keep: 'first' } },
+        { op: 'cast', with: { city: 'json' } },
+      ]),
+    ).toMatch(/^1 value of column "city" cannot be read as json/)
+    expect(await faults([readable, { op: 'cast', with: { 'the age': 'integer' } }, older])).toBeUndefined()
   })
 
   it('filters on what an earlier operator made', async () => {
@@ -85,7 +135,10 @@ describe('a transform', () => {
       [2, 'Alan', 'x', 'London'],
       [3, null, '41', 'Paris'],
     ])
-    const last = await run([{ op: 'deduplicate', with: { by: ['id'], orderBy: 'city', keep: 'last' } }, { op: 'select', with: ['id', 'city'] }])
+    const last = await run([
+      { op: 'deduplicate', with: { by: ['id'], orderBy: 'city', keep: 'last' } },
+      { op: 'select', with: ['id', 'city'] },
+    ])
     expect(byId(last.rows)).toEqual([
       [1, 'Rome'],
       [2, 'London'],
@@ -105,7 +158,10 @@ describe('a transform', () => {
   })
 
   it('has room for more values than a statement has parameters', async () => {
-    const filters = Array.from({ length: 80 }, () => ({ op: 'filter' as const, with: { column: 'id', in: Array.from({ length: 1_000 }, (_, i) => i) } }))
+    const filters = Array.from({ length: 80 }, () => ({
+      op: 'filter' as const,
+      with: { column: 'id', in: Array.from({ length: 1_000 }, (_, i) => i) },
+    }))
     expect((await run(filters)).rows.length).toBe(5)
   })
 
@@ -135,7 +191,11 @@ describe('a transform', () => {
       columns,
       {},
     )
-    const { rows } = await client.query({ text: compiled.sql('people'), values: compiled.params, rowMode: 'array' })
+    const { rows } = await client.query({
+      text: compiled.sql('people'),
+      values: compiled.params,
+      rowMode: 'array',
+    })
     expect(rows.toSorted(([a], [b]) => a - b)).toEqual([
       [1, 'Ada', '37', 'Rome'],
       [2, 'Alan', 'x', 'London'],
@@ -154,23 +214,35 @@ describe('a transform', () => {
       columns,
       {},
     )
-    const { rows } = await client.query({ text: `explain ${compiled.sql('people')}`, values: compiled.params, rowMode: 'array' })
+    const { rows } = await client.query({
+      text: `explain ${compiled.sql('people')}`,
+      values: compiled.params,
+      rowMode: 'array',
+    })
     const plan = rows.flat().join('\n')
     expect(plan.match(/Scan/g)).toHaveLength(1)
     expect(plan).not.toMatch(/Subquery|Sort|Materialize/)
   })
 
   it('names a column that is not there, and the one that was meant', () => {
-    expect(() => compileTransform([{ op: 'drop', with: ['citty'] }], columns, {})).toThrow(/did you mean "city"/)
-    expect(() => compileTransform([{ op: 'rename', with: { id: 'name' } }], columns, {})).toThrow(/two columns named "name"/)
-    expect(() => compileTransform([{ op: 'drop', with: ['id', 'name', 'the age', 'city'] }], columns, {})).toThrow(/no column/)
+    expect(() => compileTransform([{ op: 'drop', with: ['citty'] }], columns, {})).toThrow(
+      /did you mean "city"/,
+    )
+    expect(() => compileTransform([{ op: 'rename', with: { id: 'name' } }], columns, {})).toThrow(
+      /two columns named "name"/,
+    )
+    expect(() =>
+      compileTransform([{ op: 'drop', with: ['id', 'name', 'the age', 'city'] }], columns, {}),
+    ).toThrow(/no column/)
   })
 })
 
 describe('an identifier', () => {
   it('comes back as it was, whatever is in it', async () => {
     const bytes = (text: string) => new TextEncoder().encode(text).length
-    const names = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((name) => !name.includes('\0') && bytes(name) <= 63)
+    const names = fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+      .filter((name) => !name.includes('\0') && bytes(name) <= 63)
     await fc.assert(
       fc.asyncProperty(names, async (name) => {
         const { fields } = await client.query(`select 1 as ${quoteIdent(name)}`)
@@ -181,6 +253,7 @@ describe('an identifier', () => {
   })
 
   it('is refused when PostgreSQL could not hold it', () => {
-    for (const name of ['', 'a\0b', 'x'.repeat(64), 'ü'.repeat(32)]) expect(() => quoteIdent(name)).toThrow(TypeError)
+    for (const name of ['', 'a\0b', 'x'.repeat(64), 'ü'.repeat(32)])
+      expect(() => quoteIdent(name)).toThrow(TypeError)
   })
 })

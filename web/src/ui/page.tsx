@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import { useLocation } from 'preact-iso'
+import { useRoute } from 'preact-iso'
 import { useEffect, useRef } from 'preact/hooks'
 
 /** Where the last page was shown: the first one keeps the browser's own focus. */
@@ -9,7 +9,8 @@ type PageProps = { title: string; children: ComponentChildren }
 
 /** A page with its name in the window's title and in the heading, which announces it when it has been navigated to. */
 export function Page({ title, children }: PageProps) {
-  const { path } = useLocation()
+  // The route's own: the location is the next page's already while that is being loaded.
+  const { path } = useRoute()
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${title} · Weir`

@@ -33,7 +33,6 @@ const codecs: Record<string, Decompress> = {
   LZ4_RAW: (input, output) => decompressLz4Raw(input, output.length),
 }
 
-export const isKnownCodec = (codec: string): boolean => Object.hasOwn(codecs, codec)
 
 /** One page, uncompressed: exactly as long as its header says, or an error. */
 export function decompressPage(codec: string, input: Uint8Array, bytes: number): Uint8Array {

@@ -1,0 +1,41 @@
+import type pg from 'pg'
+import { inject } from 'vitest'
+import { migrate } from '#local/migrate.ts'
+import { client } from './own-stack.ts'
+
+export type OwnDatabase = { owner: pg.Client; url: string; drop(): Promise<void> }
+
+/** A database of Weir's beside the run's, where no other test's tick looks. */
+export async function ownDatabase(): Promise<OwnDatabase> {
+  const env = inject('env')
+  const name = `weir_${crypto.randomUUID().slice(0, 8)}`
+  const ownerUrl = on(inject('ownerUrl'), name)
+  const appUrl = on(env['DATABASE_URL'] ?? '', name)
+  const server = await client(inject('ownerUrl'))
+  try {
+    // Roles are the server's: two migrations at once would change one at once.
+    await server.query(`select pg_advisory_lock(hashtext('own database'))`)
+    await server.query(`create database ${name}`)
+    const appPassword = decodeURIComponent(new URL(appUrl).password)
+    await migrate({ ownerUrl, appPassword, claimKeys: [env['CLAIM_KEY'] ?? ''] })
+  } finally {
+    await server.end()
+  }
+  const owner = await client(ownerUrl)
+  return {
+    owner,
+    url: appUrl,
+    async drop() {
+      await owner.end()
+      const last = await client(inject('ownerUrl'))
+      await last.query(`drop database ${name} with (force)`)
+      await last.end()
+    },
+  }
+}
+
+function on(url: string, database: string): string {
+  const changed = new URL(url)
+  changed.pathname = `/${database}`
+  return changed.href
+}
