@@ -31,7 +31,9 @@ async function applyFiles(client: pg.Client): Promise<string[]> {
   await client.query(`create schema if not exists weir_migrations`)
   await client.query(`create table if not exists weir_migrations.applied
     (name text primary key, sha256 text not null, applied_at timestamptz not null default now())`)
-  const { rows } = await client.query<{ name: string; sha256: string }>('select name, sha256 from weir_migrations.applied')
+  const { rows } = await client.query<{ name: string; sha256: string }>(
+    'select name, sha256 from weir_migrations.applied',
+  )
   const known = new Map(rows.map((row) => [row.name, row.sha256]))
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
   const applied: string[] = []
@@ -40,15 +42,21 @@ async function applyFiles(client: pg.Client): Promise<string[]> {
     const sha256 = createHash('sha256').update(text).digest('hex')
     const before = known.get(name)
     if (before === sha256) continue
-    if (before) throw new Error(`migrations/${name} was applied with another text. Applied migrations never change: write a new one.`)
+    if (before)
+      throw new Error(
+        `migrations/${name} was applied with another text. Applied migrations never change: write a new one.`,
+      )
     await client.query('begin')
     try {
-      for (const statement of text.split('--> statement-breakpoint')) if (statement.trim()) await client.query(statement)
+      for (const statement of text.split('--> statement-breakpoint'))
+        if (statement.trim()) await client.query(statement)
       await client.query('insert into weir_migrations.applied (name, sha256) values ($1, $2)', [name, sha256])
       await client.query('commit')
     } catch (cause) {
       await client.query('rollback')
-      throw new Error(`migrations/${name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+      throw new Error(`migrations/${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+        cause,
+      })
     }
     applied.push(name)
   }
@@ -61,7 +69,11 @@ async function setSecrets(client: pg.Client, options: { appPassword: string; cla
   await client.query('delete from app.claim_keys')
   for (const key of options.claimKeys.slice(0, 2)) {
     const { id, inner, outer } = padsOf(Buffer.from(key, 'base64url'))
-    await client.query('insert into app.claim_keys (id, inner_pad, outer_pad) values ($1, $2, $3)', [id, inner, outer])
+    await client.query('insert into app.claim_keys (id, inner_pad, outer_pad) values ($1, $2, $3)', [
+      id,
+      inner,
+      outer,
+    ])
   }
   await client.query('commit')
 }
@@ -80,7 +92,9 @@ function padsOf(key: Buffer): { id: string; inner: Buffer; outer: Buffer } {
 if (import.meta.main) {
   const { WEIR_OWNER_URL, WEIR_APP_PASSWORD, CLAIM_KEY, CLAIM_KEY_PREVIOUS } = process.env
   if (!WEIR_OWNER_URL || !WEIR_APP_PASSWORD || !CLAIM_KEY) {
-    console.error('Set WEIR_OWNER_URL, WEIR_APP_PASSWORD and CLAIM_KEY (and CLAIM_KEY_PREVIOUS while keys rotate).')
+    console.error(
+      'Set WEIR_OWNER_URL, WEIR_APP_PASSWORD and CLAIM_KEY (and CLAIM_KEY_PREVIOUS while keys rotate).',
+    )
     process.exit(1)
   }
   const claimKeys = [CLAIM_KEY, ...(CLAIM_KEY_PREVIOUS ? [CLAIM_KEY_PREVIOUS] : [])]

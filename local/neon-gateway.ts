@@ -12,7 +12,6 @@ import { cancel, Pools, type Errand } from './neon/pool.ts'
 import { relay } from './neon/relay.ts'
 import { readBatch, readBatchOptions, readBody, readLogin } from './neon/sql-request.ts'
 
-
 export type GatewayStats = { requests: number; statements: number; failures: number; sessions: number }
 
 export type NeonGateway = {

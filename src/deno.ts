@@ -23,6 +23,10 @@ const grammar = await webAssembly.compile(await Deno.readFile(new URL('./libpg-q
 const app = createApp(buildServices(readEnv(variables), grammar), files)
 
 Deno.serve(
-  { port: Number(variables['PORT'] ?? 8787), hostname: variables['HOST'] ?? '127.0.0.1', onListen: () => undefined },
+  {
+    port: Number(variables['PORT'] ?? 8787),
+    hostname: variables['HOST'] ?? '127.0.0.1',
+    onListen: () => undefined,
+  },
   (request, info) => app.fetch(request, { address: info.remoteAddr.hostname }),
 )

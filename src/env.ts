@@ -1,9 +1,12 @@
 import * as z from 'zod'
 
 const key = (bytes: number) =>
-  z.string().regex(/^[A-Za-z0-9_-]+$/, 'must be base64url').refine((text) => Math.floor((text.length * 6) / 8) >= bytes, {
-    error: `must hold at least ${bytes} random bytes in base64url`,
-  })
+  z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+$/, 'must be base64url')
+    .refine((text) => Math.floor((text.length * 6) / 8) >= bytes, {
+      error: `must hold at least ${bytes} random bytes in base64url`,
+    })
 const url = z.url({ protocol: /^https?$/ })
 
 /** Every variable the Worker reads. `local/` supplies all of them; docs/operations/environment.md says what each is. */
@@ -12,7 +15,9 @@ export const environment = z.object({
   /** Where this Worker is reached, by browsers and by QStash; signatures and cookies are bound to it. */
   PUBLIC_URL: url,
   /** The role weir_app; never an owner. */
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\/[^:]+:[^@]+@[^/]+\/.+/, 'must be postgresql://user:password@host/database'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/[^:]+:[^@]+@[^/]+\/.+/, 'must be postgresql://user:password@host/database'),
   /** host:port of a gateway that speaks Neon's protocols without TLS; only with ENVIRONMENT=local. */
   NEON_GATEWAY: z.string().optional(),
   UPSTASH_REDIS_REST_URL: url,
@@ -35,7 +40,10 @@ export const environment = z.object({
   TOKEN_KEY: z.string().startsWith('{'),
   TOKEN_KEY_PREVIOUS: z.string().startsWith('{').optional(),
   /** Other sites whose scripts may call the API with a bearer credential: origins, separated by commas. */
-  CORS_ORIGINS: z.string().regex(/^https?:\/\/[^/,]+(,https?:\/\/[^/,]+)*$/, 'must be origins separated by commas').optional(),
+  CORS_ORIGINS: z
+    .string()
+    .regex(/^https?:\/\/[^/,]+(,https?:\/\/[^/,]+)*$/, 'must be origins separated by commas')
+    .optional(),
   /** Lets connections reach private addresses: for a laptop, never for production. */
   ALLOW_PRIVATE_HOSTS: z.enum(['true', 'false']).default('false'),
 })
@@ -46,13 +54,17 @@ export function readEnv(source: Record<string, unknown>): Env {
   const parsed = environment.safeParse(source)
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
-    throw new Error(`Weir cannot start; these environment variables are missing or wrong:\n${lines.join('\n')}`)
+    throw new Error(
+      `Weir cannot start; these environment variables are missing or wrong:\n${lines.join('\n')}`,
+    )
   }
   const env = parsed.data
   if (env.ENVIRONMENT === 'production') {
-    if (env.ALLOW_PRIVATE_HOSTS === 'true') throw new Error('Weir cannot start: ALLOW_PRIVATE_HOSTS is for ENVIRONMENT=local only.')
+    if (env.ALLOW_PRIVATE_HOSTS === 'true')
+      throw new Error('Weir cannot start: ALLOW_PRIVATE_HOSTS is for ENVIRONMENT=local only.')
     if (env.NEON_GATEWAY) throw new Error('Weir cannot start: NEON_GATEWAY is for ENVIRONMENT=local only.')
-    if (!env.PUBLIC_URL.startsWith('https://')) throw new Error('Weir cannot start: PUBLIC_URL must be https in production.')
+    if (!env.PUBLIC_URL.startsWith('https://'))
+      throw new Error('Weir cannot start: PUBLIC_URL must be https in production.')
   }
   return env
 }

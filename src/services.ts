@@ -20,7 +20,12 @@ export function buildServices(env: Env, parserModule: WebAssembly.Module): Servi
     env,
     cache,
     limits: defaultLimits,
-    database: connectDatabase({ url: env.DATABASE_URL, gateway: env.NEON_GATEWAY, claimKey: env.CLAIM_KEY, now }),
+    database: connectDatabase({
+      url: env.DATABASE_URL,
+      gateway: env.NEON_GATEWAY,
+      claimKey: env.CLAIM_KEY,
+      now,
+    }),
     storage: connectStorage({
       endpoint: env.S3_ENDPOINT,
       bucket: env.S3_BUCKET,
@@ -34,7 +39,12 @@ export function buildServices(env: Env, parserModule: WebAssembly.Module): Servi
       try {
         await send(tenantId, messages)
       } catch (error) {
-        printLine({ event: 'send.failed', tenantId, messages: messages.length, name: error instanceof Error ? error.name : typeof error })
+        printLine({
+          event: 'send.failed',
+          tenantId,
+          messages: messages.length,
+          name: error instanceof Error ? error.name : typeof error,
+        })
       }
     },
     live: (tenantId, runId, last) => void tell(tenantId, runId, last),

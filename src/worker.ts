@@ -10,7 +10,11 @@ type App = ReturnType<typeof createApp>
 let app: App | undefined
 
 export default {
-  fetch(request: Request, env: Record<string, unknown>, execution: ExecutionContext): Response | Promise<Response> {
+  fetch(
+    request: Request,
+    env: Record<string, unknown>,
+    execution: ExecutionContext,
+  ): Response | Promise<Response> {
     app ??= createApp(buildServices(readEnv(env), grammar), files)
     const address = request.headers.get('CF-Connecting-IP')
     return app.fetch(request, {

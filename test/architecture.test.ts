@@ -16,9 +16,42 @@ const mayImport: Record<string, readonly string[]> = {
   connectors: ['domain', 'storage'],
   engine: ['domain', 'db', 'cache', 'storage', 'connectors', 'lineage', 'analysis'],
   actions: ['domain', 'db', 'cache', 'storage', 'connectors', 'lineage', 'analysis', 'engine', 'env.ts'],
-  http: ['domain', 'db', 'cache', 'storage', 'connectors', 'lineage', 'analysis', 'engine', 'actions', 'env.ts'],
-  routes: ['domain', 'db', 'cache', 'storage', 'connectors', 'lineage', 'analysis', 'engine', 'actions', 'http'],
-  queues: ['domain', 'db', 'cache', 'storage', 'connectors', 'lineage', 'analysis', 'engine', 'actions', 'http'],
+  http: [
+    'domain',
+    'db',
+    'cache',
+    'storage',
+    'connectors',
+    'lineage',
+    'analysis',
+    'engine',
+    'actions',
+    'env.ts',
+  ],
+  routes: [
+    'domain',
+    'db',
+    'cache',
+    'storage',
+    'connectors',
+    'lineage',
+    'analysis',
+    'engine',
+    'actions',
+    'http',
+  ],
+  queues: [
+    'domain',
+    'db',
+    'cache',
+    'storage',
+    'connectors',
+    'lineage',
+    'analysis',
+    'engine',
+    'actions',
+    'http',
+  ],
 }
 
 /** Packages that one folder alone knows. */
@@ -45,7 +78,8 @@ function filesBelow(folder: string): string[] {
 /** Every import and re-export of a file, with folders inside the project written from its root. */
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(root, file), 'utf8')
-  const pattern = /^\s*(?:import|export)\s+(type\s)?(?:[^'"`;]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm
+  const pattern =
+    /^\s*(?:import|export)\s+(type\s)?(?:[^'"`;]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm
   return [...text.matchAll(pattern)].map(([, type, plain, dynamic]) => {
     const to = plain ?? dynamic ?? ''
     const inside = to.startsWith('.') ? posix.join(posix.dirname(file), to) : to.replace(/^#/, '')
@@ -72,7 +106,11 @@ describe('the architecture', () => {
   })
 
   it('has no folder in src that the table does not know', () => {
-    const folders = new Set(filesBelow('src').filter((file) => file.split('/').length > 2).map(folderOf))
+    const folders = new Set(
+      filesBelow('src')
+        .filter((file) => file.split('/').length > 2)
+        .map(folderOf),
+    )
     expect([...folders].filter((folder) => !(folder in mayImport))).toEqual([])
   })
 
@@ -90,7 +128,9 @@ describe('the architecture', () => {
   })
 
   it('gives the console types of the server and no code', () => {
-    expect(imports.filter(({ from, to, isType }) => from.startsWith('web/') && to.startsWith('src/') && !isType)).toEqual([])
+    expect(
+      imports.filter(({ from, to, isType }) => from.startsWith('web/') && to.startsWith('src/') && !isType),
+    ).toEqual([])
   })
 
   it('has no folder or file for things without a name of their own', () => {

@@ -18,7 +18,11 @@ export function liveTeller(cache: Cache): TellLive {
   }
   return async (tenantId, runId, last = false) => {
     if (last) return say(tenantId, runId)
-    if (!soon.has(runId)) soon.set(runId, setTimeout(() => void say(tenantId, runId), quietMs))
+    if (!soon.has(runId))
+      soon.set(
+        runId,
+        setTimeout(() => void say(tenantId, runId), quietMs),
+      )
   }
 }
 

@@ -1,7 +1,13 @@
 import type { Batch, ColumnSpec } from '#src/domain/column.ts'
 
 /** A stream is what one extract reads: a table (`schema.table`) or a file (its name). */
-export type Stream = { name: string; columns: ColumnSpec[]; key?: string[]; rowEstimate?: number; bytes?: number }
+export type Stream = {
+  name: string
+  columns: ColumnSpec[]
+  key?: string[]
+  rowEstimate?: number
+  bytes?: number
+}
 
 export type CheckResult = { ok: true; detail: string } | { ok: false; code: string; detail: string }
 

@@ -154,9 +154,11 @@ class Exchange {
         return
       }
       flush()
-      for (let at = 0; at < bytes.length; at += frameBytes) connection.stream.write(bytes.subarray(at, at + frameBytes))
+      for (let at = 0; at < bytes.length; at += frameBytes)
+        connection.stream.write(bytes.subarray(at, at + frameBytes))
     }
-    for (const { text, params } of this.statements) for (const bytes of encodeStatement(text, params)) put(bytes)
+    for (const { text, params } of this.statements)
+      for (const bytes of encodeStatement(text, params)) put(bytes)
     put(syncMessage)
     flush()
   }

@@ -9,7 +9,9 @@ const keptClaims = 1_000
 
 /** Claims live five minutes and are kept while at least two remain, so that most requests sign nothing. */
 export function claimSigner(claimKey: string, now: () => Date): ClaimSigner {
-  const key = crypto.subtle.importKey('raw', bytesOf(claimKey), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+  const key = crypto.subtle.importKey('raw', bytesOf(claimKey), { name: 'HMAC', hash: 'SHA-256' }, false, [
+    'sign',
+  ])
   const kept = new Map<string, { claim: string; expiresS: number }>()
   return async (tenantId, actor) => {
     const nowS = Math.floor(now().getTime() / 1000)

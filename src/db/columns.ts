@@ -19,7 +19,13 @@ const typeOf: Record<number, ColumnType> = {
   1700: 'decimal',
   3802: 'json',
 }
-const sqlCast: Partial<Record<number, string>> = { 21: '::int4', 114: '::jsonb', 700: '::float8', 1042: '::text', 1043: '::text' }
+const sqlCast: Partial<Record<number, string>> = {
+  21: '::int4',
+  114: '::jsonb',
+  700: '::float8',
+  1042: '::text',
+  1043: '::text',
+}
 
 /** The columns of a query's result; a type that datasets do not have becomes text. */
 export function columnsOfFields(
@@ -28,10 +34,16 @@ export function columnsOfFields(
   const seen = new Set<string>()
   return fields.map(({ name, dataTypeID }) => {
     if (name === '?column?' || seen.has(name)) {
-      throw new StepFailure('column_name', `Two columns are named "${name}", or one has no name: give each its own with AS.`)
+      throw new StepFailure(
+        'column_name',
+        `Two columns are named "${name}", or one has no name: give each its own with AS.`,
+      )
     }
     seen.add(name)
     const type = typeOf[dataTypeID]
-    return { column: { name, type: type ?? 'text', nullable: true }, cast: type ? (sqlCast[dataTypeID] ?? '') : '::text' }
+    return {
+      column: { name, type: type ?? 'text', nullable: true },
+      cast: type ? (sqlCast[dataTypeID] ?? '') : '::text',
+    }
   })
 }

@@ -11,7 +11,9 @@ import { statement, type Statement, type StatementResult } from './statement.ts'
 export type Sql = NeonHttpDatabase<typeof schema>
 type Query = BatchItem<'pg'>
 /** What each query of a batch gives: a builder its rows, `execute` its result. */
-type Results<T extends readonly Query[]> = { [K in keyof T]: T[K] extends { _: { result: infer R } } ? R : never }
+type Results<T extends readonly Query[]> = {
+  [K in keyof T]: T[K] extends { _: { result: infer R } } ? R : never
+}
 
 /** One tenant's way to the database: everything it runs carries the tenant's signed claim. */
 export type TenantDb = {
@@ -27,7 +29,6 @@ export type TenantDb = {
   /** A WebSocket session for bulk work; the caller closes it. */
   bulk(): Promise<BulkSession>
 }
-
 
 export type Database = {
   /** Without a claim: for functions of the schema app that look across tenants. */
@@ -85,7 +86,11 @@ function tenantDb(
       )
       return results as unknown as StatementResult[]
     },
-    bulk: () => BulkSession.open(() => new Client(url), () => sign(tenantId, actor)),
+    bulk: () =>
+      BulkSession.open(
+        () => new Client(url),
+        () => sign(tenantId, actor),
+      ),
   }
 }
 

@@ -2,10 +2,22 @@ import { sql } from 'drizzle-orm'
 import type { RunId, TenantId } from '#src/domain/id.ts'
 import { statement, type Statement } from './statement.ts'
 
-export type Measured = { rule: string; column?: string | undefined; onFail: string; checked: number; failed: number; passed: boolean }
+export type Measured = {
+  rule: string
+  column?: string | undefined
+  onFail: string
+  checked: number
+  failed: number
+  passed: boolean
+}
 
 /** The statements that keep what a check found; a second attempt's results replace the first's. */
-export const qualityInsert = (tenantId: TenantId, runId: RunId, stepKey: string, results: readonly Measured[]): Statement[] => [
+export const qualityInsert = (
+  tenantId: TenantId,
+  runId: RunId,
+  stepKey: string,
+  results: readonly Measured[],
+): Statement[] => [
   statement(sql`
     insert into quality_results (tenant_id, run_id, step_key, position, rule, column_name, on_fail, checked, failed, passed)
     select ${tenantId}, ${runId}, ${stepKey}, r.position, r.rule, r."column", r."onFail", r.checked, r.failed, r.passed

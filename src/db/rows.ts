@@ -10,10 +10,15 @@ import { arrayTypes, encodeArray, Scratch } from './wire.ts'
  * The statement that adds a batch to a version's table: one array a column, in binary, unnested by the server. The arrays
  * of every second batch share their memory, so a batch may be encoded while the one before it is under way, and no more.
  */
-export function rowsInsert(version: DatasetVersionId, columns: readonly ColumnSpec[]): (batch: Batch) => BulkStatement {
+export function rowsInsert(
+  version: DatasetVersionId,
+  columns: readonly ColumnSpec[],
+): (batch: Batch) => BulkStatement {
   const names = columns.map((column) => quoteIdent(column.name))
   // Set-returning functions in the target list go row by row; in FROM each of them would be stored in full first.
-  const values = columns.map(({ type }, i) => `unnest($${i + 1}::${arrayTypes[type].param})${arrayTypes[type].cast}`)
+  const values = columns.map(
+    ({ type }, i) => `unnest($${i + 1}::${arrayTypes[type].param})${arrayTypes[type].cast}`,
+  )
   const text = `insert into ${tableOf(version)} (${names.join(', ')}) select ${values.join(', ')}`
   const memory = [columns.map(() => new Scratch()), columns.map(() => new Scratch())]
   let batches = 0

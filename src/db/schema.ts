@@ -55,7 +55,10 @@ export const memberships = pgTable(
   'memberships',
   {
     tenantId,
-    userId: text('user_id').$type<UserId>().notNull().references(() => users.id),
+    userId: text('user_id')
+      .$type<UserId>()
+      .notNull()
+      .references(() => users.id),
     role: text('role').$type<'owner' | 'admin' | 'developer' | 'analyst' | 'operator' | 'viewer'>().notNull(),
     createdAt,
   },
@@ -181,7 +184,9 @@ export const pipelines = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.id] }),
-    uniqueIndex('pipelines_name').on(t.tenantId, t.name).where(sql`deleted_at is null`),
+    uniqueIndex('pipelines_name')
+      .on(t.tenantId, t.name)
+      .where(sql`deleted_at is null`),
     foreignKey({ columns: [t.tenantId], foreignColumns: [tenants.tenantId] }),
   ],
 )
@@ -256,8 +261,12 @@ export const runs = pgTable(
   (t) => [
     primaryKey({ columns: [t.tenantId, t.id] }),
     index('runs_pipeline').on(t.tenantId, t.pipelineId, t.id),
-    index('runs_open').on(t.tenantId, t.pipelineId, t.id).where(sql`finished_at is null`),
-    index('runs_deadline').on(t.deadlineAt).where(sql`finished_at is null`),
+    index('runs_open')
+      .on(t.tenantId, t.pipelineId, t.id)
+      .where(sql`finished_at is null`),
+    index('runs_deadline')
+      .on(t.deadlineAt)
+      .where(sql`finished_at is null`),
     foreignKey({ columns: [t.tenantId, t.pipelineId], foreignColumns: [pipelines.tenantId, pipelines.id] }),
     foreignKey({
       columns: [t.tenantId, t.versionId],
@@ -302,8 +311,12 @@ export const steps = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.runId, t.key, t.mapIndex] }),
-    index('steps_lease').on(t.leaseUntil).where(sql`state = 'running'`),
-    foreignKey({ columns: [t.tenantId, t.runId], foreignColumns: [runs.tenantId, runs.id] }).onDelete('cascade'),
+    index('steps_lease')
+      .on(t.leaseUntil)
+      .where(sql`state = 'running'`),
+    foreignKey({ columns: [t.tenantId, t.runId], foreignColumns: [runs.tenantId, runs.id] }).onDelete(
+      'cascade',
+    ),
     check(
       'steps_state',
       sql`${t.state} in ('pending','ready','running','waiting','succeeded','failed','skipped','cancelled')`,
@@ -319,7 +332,9 @@ export const runEvents = pgTable(
     runId: text('run_id').$type<RunId>().notNull(),
     /** Counts up within its run without a gap. */
     seq: integer('seq').notNull(),
-    at: at('at').notNull().default(sql`clock_timestamp()`),
+    at: at('at')
+      .notNull()
+      .default(sql`clock_timestamp()`),
     type: text('type').notNull(),
     stepKey: text('step_key'),
     actor: text('actor').notNull(),
@@ -327,7 +342,9 @@ export const runEvents = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.runId, t.seq] }),
-    foreignKey({ columns: [t.tenantId, t.runId], foreignColumns: [runs.tenantId, runs.id] }).onDelete('cascade'),
+    foreignKey({ columns: [t.tenantId, t.runId], foreignColumns: [runs.tenantId, runs.id] }).onDelete(
+      'cascade',
+    ),
   ],
 )
 
@@ -371,7 +388,9 @@ export const qualityResults = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.runId, t.stepKey, t.position] }),
-    foreignKey({ columns: [t.tenantId, t.runId], foreignColumns: [runs.tenantId, runs.id] }).onDelete('cascade'),
+    foreignKey({ columns: [t.tenantId, t.runId], foreignColumns: [runs.tenantId, runs.id] }).onDelete(
+      'cascade',
+    ),
   ],
 )
 

@@ -24,7 +24,12 @@ export function encodeStatement(text: string, params: readonly Param[]): Uint8Ar
   const sql = utf8.encode(text)
   const bindLength = 4 + 2 + 2 + 2 * params.length + 2 + bound + 2
   const begin = new Writer(5 + sql.length + 4 + 1 + bindLength - bound)
-  begin.type('P').int32(4 + 1 + sql.length + 1 + 2).skip(1).bytes(sql).skip(1 + 2)
+  begin
+    .type('P')
+    .int32(4 + 1 + sql.length + 1 + 2)
+    .skip(1)
+    .bytes(sql)
+    .skip(1 + 2)
   begin.type('B').int32(bindLength).skip(2).int16(params.length)
   for (const value of params) begin.int16(value instanceof Uint8Array ? 1 : 0)
   begin.int16(params.length)
@@ -109,14 +114,18 @@ export function encodeArray(column: Column, scratch: Scratch = new Scratch()): U
     case 'integer':
       return fixed(scratch, column, rows, 4, (view, at, i) => view.setInt32(at, column.values[i] ?? 0))
     case 'date':
-      return fixed(scratch, column, rows, 4, (view, at, i) => view.setInt32(at, (column.values[i] ?? 0) - epochDays))
+      return fixed(scratch, column, rows, 4, (view, at, i) =>
+        view.setInt32(at, (column.values[i] ?? 0) - epochDays),
+      )
     case 'double':
       return fixed(scratch, column, rows, 8, (view, at, i) => view.setFloat64(at, column.values[i] ?? 0))
     case 'bigint':
       return fixed(scratch, column, rows, 8, (view, at, i) => view.setBigInt64(at, column.values[i] ?? 0n))
     case 'timestamp':
     case 'timestamptz':
-      return fixed(scratch, column, rows, 8, (view, at, i) => view.setBigInt64(at, (column.values[i] ?? 0n) - epochMicros))
+      return fixed(scratch, column, rows, 8, (view, at, i) =>
+        view.setBigInt64(at, (column.values[i] ?? 0n) - epochMicros),
+      )
     case 'decimal':
     case 'text':
     case 'json':
@@ -149,7 +158,12 @@ function fixed(
   return bytes.subarray(0, at)
 }
 
-function texts(scratch: Scratch, values: readonly string[], nulls: Uint8Array | undefined, oid: number): Uint8Array {
+function texts(
+  scratch: Scratch,
+  values: readonly string[],
+  nulls: Uint8Array | undefined,
+  oid: number,
+): Uint8Array {
   let most = headerBytes
   for (const value of values) most += 4 + value.length * 3
   const bytes = scratch.atLeast(most)

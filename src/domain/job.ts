@@ -18,5 +18,10 @@ export type JobPayload<N extends JobName> = z.output<(typeof jobs)[N]>
 
 /** One job to be delivered; `notBefore` where it has to wait. */
 export type Message = {
-  [N in JobName]: { job: N; payload: JobPayload<N>; notBefore?: Date | undefined; traceparent?: string | undefined }
+  [N in JobName]: {
+    job: N
+    payload: JobPayload<N>
+    notBefore?: Date | undefined
+    traceparent?: string | undefined
+  }
 }[JobName]

@@ -44,15 +44,13 @@ export function readSource(text: string, format: 'yaml' | 'json'): Read {
   } catch {
     return refused('this cannot be read as YAML')
   }
-  const fields = document.errors
-    .slice(0, mostProblems)
-    .map(({ message, pos }) => ({
-      path: '',
-      message: /call stack/.test(message)
-        ? `it is nested deeper than ${deepest} levels`
-        : `this is not YAML: ${message}`,
-      ...placeAt(lines, pos[0]),
-    }))
+  const fields = document.errors.slice(0, mostProblems).map(({ message, pos }) => ({
+    path: '',
+    message: /call stack/.test(message)
+      ? `it is nested deeper than ${deepest} levels`
+      : `this is not YAML: ${message}`,
+    ...placeAt(lines, pos[0]),
+  }))
   if (fields.length > 0) return { ok: false, fields }
   const misshapen = misshapenIn(document.contents, lines)
   if (misshapen) return { ok: false, fields: [misshapen] }

@@ -44,5 +44,4 @@ export class Problem extends Error {
 }
 
 /** The same words for a made-up id and for another tenant's. */
-export const notFound = (what: string): Problem =>
-  new Problem('not_found', `There is no such ${what}.`)
+export const notFound = (what: string): Problem => new Problem('not_found', `There is no such ${what}.`)

@@ -109,7 +109,13 @@ async function workOn(
     if (error instanceof StepLost) throw error
     const result = resultOf(error, definition, run, claimed, services, limit)
     if (!result) throw error
-    return await complete(db, run.id, claimed, { result, statements: result.state === 'ready' ? [] : leftBehind }, delivery)
+    return await complete(
+      db,
+      run.id,
+      claimed,
+      { result, statements: result.state === 'ready' ? [] : leftBehind },
+      delivery,
+    )
   } finally {
     lease.release()
   }
@@ -119,7 +125,8 @@ type TimeLimit = { ms: number; of: 'step' | 'run' }
 
 /** The step's own time limit, or what is left of the run's where that is less. */
 function timeLimit(stepMs: number | undefined, remainingMs: number | undefined): TimeLimit | undefined {
-  if (remainingMs !== undefined && remainingMs < (stepMs ?? Infinity)) return { ms: Math.max(remainingMs, 0), of: 'run' }
+  if (remainingMs !== undefined && remainingMs < (stepMs ?? Infinity))
+    return { ms: Math.max(remainingMs, 0), of: 'run' }
   return stepMs === undefined ? undefined : { ms: stepMs, of: 'step' }
 }
 
@@ -131,7 +138,10 @@ async function complete(
   delivery: Delivery,
   signal?: AbortSignal,
 ): Promise<Completion> {
-  const statements = [...(outcome.statements ?? []), completion(runId, step, outcome.result, delivery, leaseMs)]
+  const statements = [
+    ...(outcome.statements ?? []),
+    completion(runId, step, outcome.result, delivery, leaseMs),
+  ]
   try {
     const results = await db.statements(statements, signal)
     return results.at(-1)?.rows[0]?.['value'] as Completion
@@ -142,13 +152,21 @@ async function complete(
   }
 }
 
-function refuseHopeless(claimed: ClaimedStep, run: ClaimedRun, definition: Step, remainingMs: number | undefined): void {
+function refuseHopeless(
+  claimed: ClaimedStep,
+  run: ClaimedRun,
+  definition: Step,
+  remainingMs: number | undefined,
+): void {
   if (remainingMs !== undefined && remainingMs <= 0) {
     throw new StepFailure('run_timeout', 'The run passed its time limit before this step could start.')
   }
   const { attempts } = definition.retry ?? run.definition.retry
   if (claimed.attempt > attempts + silentAttempts) {
-    throw new StepFailure('crashed', `The step ended ${claimed.attempt - 1} times without a word, so it is not tried again.`)
+    throw new StepFailure(
+      'crashed',
+      `The step ended ${claimed.attempt - 1} times without a word, so it is not tried again.`,
+    )
   }
 }
 
@@ -165,7 +183,13 @@ function resultOf(
   if (isUnavailable(error)) return undefined
   const failure = wordsFor(error, claimed, limit)
   if (!(error instanceof StepFailure)) {
-    services.log({ event: 'step.unexpected', runId: run.id, step: claimed.key, name: nameOf(error), at: stackOf(error) })
+    services.log({
+      event: 'step.unexpected',
+      runId: run.id,
+      step: claimed.key,
+      name: nameOf(error),
+      at: stackOf(error),
+    })
   }
   const policy = definition.retry ?? run.definition.retry
   if (failure.retryable && claimed.attempt < policy.attempts) {
@@ -183,12 +207,22 @@ function wordsFor(error: unknown, claimed: ClaimedStep, limit: TimeLimit | undef
   if (error instanceof DOMException && error.name === 'TimeoutError') {
     return limit?.of === 'run'
       ? new StepFailure('run_timeout', `The run passed its time limit while step ${claimed.key} was at work.`)
-      : new StepFailure('timeout', `Step ${claimed.key} took longer than its ${Math.round((limit?.ms ?? 0) / 1000)} s.`)
+      : new StepFailure(
+          'timeout',
+          `Step ${claimed.key} took longer than its ${Math.round((limit?.ms ?? 0) / 1000)} s.`,
+        )
   }
-  return new StepFailure('unexpected', `Step ${claimed.key} ended in an error that Weir did not foresee.`, { retryable: true })
+  return new StepFailure('unexpected', `Step ${claimed.key} ended in an error that Weir did not foresee.`, {
+    retryable: true,
+  })
 }
 
 const nameOf = (error: unknown) => (error instanceof Error ? error.name : typeof error)
 /** Frames only: the first lines of a stack are the message. */
 const stackOf = (error: unknown) =>
-  error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)).slice(0, 8) : []
+  error instanceof Error
+    ? (error.stack ?? '')
+        .split('\n')
+        .filter((line) => /^\s+at /.test(line))
+        .slice(0, 8)
+    : []

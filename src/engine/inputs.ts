@@ -7,7 +7,10 @@ export async function inputsOf(work: Work, names: readonly string[]): Promise<Ma
   const found = await versionsFor(work.db, work.run.id, names)
   const missing = names.filter((name) => !found.has(name))
   if (missing.length > 0) {
-    throw new StepFailure('no_dataset', `There is no dataset ${missing.map((name) => `"${name}"`).join(', ')} to read yet.`)
+    throw new StepFailure(
+      'no_dataset',
+      `There is no dataset ${missing.map((name) => `"${name}"`).join(', ')} to read yet.`,
+    )
   }
   return found
 }

@@ -28,7 +28,10 @@ export function holdLease(db: TenantDb, runId: RunId, step: ClaimedStep, timeout
   const timeUp =
     timeoutMs === undefined
       ? undefined
-      : setTimeout(() => work.abort(new DOMException('the step ran out of time', 'TimeoutError')), Math.min(timeoutMs, longestTimerMs))
+      : setTimeout(
+          () => work.abort(new DOMException('the step ran out of time', 'TimeoutError')),
+          Math.min(timeoutMs, longestTimerMs),
+        )
   return {
     signal: work.signal,
     release() {

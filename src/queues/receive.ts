@@ -44,11 +44,24 @@ export function jobRoutes(options: {
     }
     try {
       await run(options.handlers, job, payload.data, delivery)
-      options.log({ event: 'job', job, messageId: delivery.id, ...idsOf(payload.data), ms: Date.now() - startedMs })
+      options.log({
+        event: 'job',
+        job,
+        messageId: delivery.id,
+        ...idsOf(payload.data),
+        ms: Date.now() - startedMs,
+      })
       return c.body(null, 204)
     } catch (error) {
       const reason = error instanceof Error ? error.name : typeof error
-      options.log({ event: 'job.failed', job, messageId: delivery.id, ...idsOf(payload.data), reason, ms: Date.now() - startedMs })
+      options.log({
+        event: 'job.failed',
+        job,
+        messageId: delivery.id,
+        ...idsOf(payload.data),
+        reason,
+        ms: Date.now() - startedMs,
+      })
       return c.json({ title: 'Service Unavailable', status: 503, code: 'unavailable' }, 503, problemJson)
     }
   })

@@ -18,8 +18,17 @@ export const chain: Benchmark = {
       await owner.connect()
       const { keys } = await caller(stack, 8)
       const [key = ''] = keys
-      const step = (i: number) => ({ id: `s${i}`, wait: { for: '0s' }, ...(i === 0 ? {} : { after: [`s${i - 1}`] }) })
-      const forty = await savePipeline(stack, key, 'chain40', Array.from({ length: 40 }, (_, i) => step(i)))
+      const step = (i: number) => ({
+        id: `s${i}`,
+        wait: { for: '0s' },
+        ...(i === 0 ? {} : { after: [`s${i - 1}`] }),
+      })
+      const forty = await savePipeline(
+        stack,
+        key,
+        'chain40',
+        Array.from({ length: 40 }, (_, i) => step(i)),
+      )
       const one = await savePipeline(stack, key, 'single', [step(0)])
 
       const ms: number[] = []
@@ -40,7 +49,9 @@ export const chain: Benchmark = {
         const startedMs = Date.now()
         const finishedMs = await allOver(owner, one, burst * (i + 1))
         seconds.push((finishedMs - sentMs) / 1000)
-        say(`runs1000: all started after ${startedMs - sentMs} ms, all finished after ${finishedMs - sentMs} ms`)
+        say(
+          `runs1000: all started after ${startedMs - sentMs} ms, all finished after ${finishedMs - sentMs} ms`,
+        )
       }
       await owner.end()
       return { chain40: measured(ms, 'ms'), runs1000: measured(seconds, 's') }
@@ -52,7 +63,10 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, 25))
 /** When the run finished by the database's clock, which is this machine's. */
 async function endOf(owner: pg.Client, run: string): Promise<number> {
   for (;;) {
-    const { rows } = await owner.query<{ finished_at: Date | null; state: string }>('select finished_at, state from runs where id = $1', [run])
+    const { rows } = await owner.query<{ finished_at: Date | null; state: string }>(
+      'select finished_at, state from runs where id = $1',
+      [run],
+    )
     const [row] = rows
     if (row?.finished_at) {
       if (row.state !== 'succeeded') throw new Error(`the run ended as ${row.state}`)

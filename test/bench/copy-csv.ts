@@ -16,7 +16,8 @@ export async function copyFrom(client: pg.Client, table: string, file: string): 
     const send = async () => {
       for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 })) {
         connection.sendCopyFromChunk(chunk as Buffer)
-        if (connection.stream.writableNeedDrain) await new Promise<void>((drained) => connection.stream.once('drain', drained))
+        if (connection.stream.writableNeedDrain)
+          await new Promise<void>((drained) => connection.stream.once('drain', drained))
       }
       connection.endCopyFrom()
     }

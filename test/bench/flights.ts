@@ -15,21 +15,36 @@ const rounds = 3
  */
 export const flights: Benchmark = {
   names: ['extract_vs_copy', 'load_vs_copy', 'isolate_memory'],
-  targets: { extract_vs_copy: { atLeast: 0.35 }, load_vs_copy: { atLeast: 0.35 }, isolate_memory: { atMost: 128 } },
+  targets: {
+    extract_vs_copy: { atLeast: 0.35 },
+    load_vs_copy: { atLeast: 0.35 },
+    isolate_memory: { atMost: 128 },
+  },
   async run(say) {
-    const figures = { extract: [] as number[], load: [] as number[], memory: [] as number[], extractFloor: [] as number[], loadFloor: [] as number[] }
+    const figures = {
+      extract: [] as number[],
+      load: [] as number[],
+      memory: [] as number[],
+      extractFloor: [] as number[],
+      loadFloor: [] as number[],
+    }
     for (let round = 0; round < rounds; round++) {
       // A stack of its own each time: the load goes into a table that is not there yet, and the Worker has run nothing.
       await withBenchStack({ v8Flags: ['--max-old-space-size=128'] }, async (stack) => {
         const demo = await runDemo(stack, AbortSignal.timeout(600_000), () => undefined)
-        if (!demo.ok) throw new Error(`the demo ended as ${demo.run.state}, and its numbers are not all right`)
+        if (!demo.ok)
+          throw new Error(`the demo ended as ${demo.run.state}, and its numbers are not all right`)
         figures.extract.push(rate(demo.run.steps, 'read_flights'))
         figures.load.push(rate(demo.run.steps, 'load_flights'))
         figures.memory.push((demo.peakBytes - demo.idleBytes) / 1024 / 1024)
         figures.extractFloor.push(await floor(stack.ownerUrl, await tableOf(stack.ownerUrl, 'raw_flights')))
         figures.loadFloor.push(await floor(stack.warehouseUrl, 'public.flights'))
       })
-      say(`round ${round + 1}: ${Object.entries(figures).map(([name, values]) => `${name} ${Math.round(values.at(-1) ?? 0).toLocaleString('en-US')}`).join(', ')}`)
+      say(
+        `round ${round + 1}: ${Object.entries(figures)
+          .map(([name, values]) => `${name} ${Math.round(values.at(-1) ?? 0).toLocaleString('en-US')}`)
+          .join(', ')}`,
+      )
     }
     return {
       extract_vs_copy: measured(figures.extract, 'rows/s', figures.extractFloor),
@@ -50,7 +65,10 @@ function rate(steps: readonly Step[], key: string): number {
 async function tableOf(ownerUrl: string, dataset: string): Promise<string> {
   const client = new pg.Client({ connectionString: ownerUrl })
   await client.connect()
-  const { rows } = await client.query<{ id: string }>('select current_version_id as id from datasets where name = $1', [dataset])
+  const { rows } = await client.query<{ id: string }>(
+    'select current_version_id as id from datasets where name = $1',
+    [dataset],
+  )
   await client.end()
   return `data."${rows[0]?.id}"`
 }

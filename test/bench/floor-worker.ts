@@ -1,7 +1,13 @@
 import { neon, neonConfig } from '@neondatabase/serverless'
 import { Redis } from '@upstash/redis/cloudflare'
 
-type Floor = { sha: string; script: string; keys: string[]; args: string[]; queries: { query: string; params: unknown[] }[] }
+type Floor = {
+  sha: string
+  script: string
+  keys: string[]
+  args: string[]
+  queries: { query: string; params: unknown[] }[]
+}
 
 /** The least that the same answer takes: the same one Redis call and the same one Neon call, and nothing else. */
 let ready: { redis: Redis; sql: ReturnType<typeof neon<false, true>>; floor: Floor } | undefined

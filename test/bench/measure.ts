@@ -23,5 +23,11 @@ export function measured(runs: readonly number[], unit: string, floors?: readonl
   const rounded = runs.map((run) => Number(run.toPrecision(5)))
   if (!floors) return { median: Number(value.toPrecision(5)), unit, runs: rounded }
   const floor = median(floors)
-  return { median: Number(value.toPrecision(5)), unit, runs: rounded, floor: Number(floor.toPrecision(5)), ratio: Number((value / floor).toFixed(3)) }
+  return {
+    median: Number(value.toPrecision(5)),
+    unit,
+    runs: rounded,
+    floor: Number(floor.toPrecision(5)),
+    ratio: Number((value / floor).toFixed(3)),
+  }
 }

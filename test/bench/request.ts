@@ -40,7 +40,9 @@ export const request: Benchmark = {
           ours.push(await cpuOf(worker.pid(), () => load(`${stack.url}/v1/runs`, own, requests)))
           floors.push(await cpuOf(floorWorker.pid(), () => load(floorWorker.url, own, requests)))
         }
-        say(`CPU a request: ${ours.map((us) => us.toFixed(0)).join(', ')} µs against ${floors.map((us) => us.toFixed(0)).join(', ')} µs`)
+        say(
+          `CPU a request: ${ours.map((us) => us.toFixed(0)).join(', ')} µs against ${floors.map((us) => us.toFixed(0)).join(', ')} µs`,
+        )
         return { request_vs_floor: measured(ours, 'µs CPU', floors) }
       } finally {
         await floorWorker.stop()
@@ -53,15 +55,27 @@ async function startFloor(stack: Stack, key: string): Promise<WorkerHost> {
   const me = await fetch(`${stack.url}/v1/me`, { headers: { Authorization: `Bearer ${key}` } })
   const { tenant } = (await me.json()) as { tenant: { id: TenantId } }
   const { env } = stack
-  const redis = connectRedis({ url: env['UPSTASH_REDIS_REST_URL'] ?? '', token: env['UPSTASH_REDIS_REST_TOKEN'] ?? '' })
-  const database = connectDatabase({ url: env['DATABASE_URL'] ?? '', gateway: env['NEON_GATEWAY'], claimKey: env['CLAIM_KEY'] ?? '', now: () => new Date() })
+  const redis = connectRedis({
+    url: env['UPSTASH_REDIS_REST_URL'] ?? '',
+    token: env['UPSTASH_REDIS_REST_TOKEN'] ?? '',
+  })
+  const database = connectDatabase({
+    url: env['DATABASE_URL'] ?? '',
+    gateway: env['NEON_GATEWAY'],
+    claimKey: env['CLAIM_KEY'] ?? '',
+    now: () => new Date(),
+  })
   const sent = await recorded(async () => {
     const limit = { ...defaultLimits.apiKey, limit: 1e9 }
     await count(redis, [{ policy: limit, owner: `${tenant.id}:floor` }], new Date(), 'public:api-key:floor')
     await listRuns(database.tenant(tenant.id, 'floor'), {}, 50)
   })
-  const eval_ = sent.find((body) => Array.isArray(body) && String(body[0]).toLowerCase() === 'evalsha') as string[]
-  const batch = sent.find((body) => !Array.isArray(body)) as { queries: { query: string; params: unknown[] }[] }
+  const eval_ = sent.find(
+    (body) => Array.isArray(body) && String(body[0]).toLowerCase() === 'evalsha',
+  ) as string[]
+  const batch = sent.find((body) => !Array.isArray(body)) as {
+    queries: { query: string; params: unknown[] }[]
+  }
   const keyCount = Number(eval_[2])
   const floor = {
     sha: countScriptSha,
@@ -71,7 +85,11 @@ async function startFloor(stack: Stack, key: string): Promise<WorkerHost> {
     queries: batch.queries,
   }
   const dir = await mkdtemp(join(tmpdir(), 'weir-floor-'))
-  const { file } = await buildProgram({ entry: 'test/bench/floor-worker.ts', platform: 'workerd', outDir: dir })
+  const { file } = await buildProgram({
+    entry: 'test/bench/floor-worker.ts',
+    platform: 'workerd',
+    outDir: dir,
+  })
   const worker = await startWorker({ env: { ...env, FLOOR: JSON.stringify(floor) }, script: file })
   await rm(dir, { recursive: true, force: true })
   return worker
@@ -97,7 +115,7 @@ async function recorded(work: () => Promise<void>): Promise<unknown[]> {
 async function cpuOf(pid: number, work: () => Promise<void>): Promise<number> {
   const before = await ticks(pid)
   await work()
-  return ((await ticks(pid)) - before) * 10_000 / requests
+  return (((await ticks(pid)) - before) * 10_000) / requests
 }
 
 /** utime and stime of the process, in ticks of 10 ms (proc_pid_stat(5)). */

@@ -19,7 +19,8 @@ type Results = { machine: object; versions: object; measures: Record<string, Mea
 async function main(asked: readonly string[]): Promise<void> {
   const known = benchmarks.flatMap(({ names }) => names)
   const unknown = asked.filter((name) => !known.includes(name))
-  if (unknown.length > 0) throw new Error(`There is no measure ${unknown.join(', ')}. There is ${known.join(', ')}.`)
+  if (unknown.length > 0)
+    throw new Error(`There is no measure ${unknown.join(', ')}. There is ${known.join(', ')}.`)
   await buildWhenStale((line) => console.log(line))
   const before = JSON.parse(await readFile(file, 'utf8').catch(() => '{"measures":{}}')) as Results
   const measures = { ...before.measures }
@@ -33,9 +34,16 @@ async function main(asked: readonly string[]): Promise<void> {
 }
 
 async function save(measures: Record<string, Measure>): Promise<void> {
-  const { version, dependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
+  const { version, dependencies, devDependencies } = JSON.parse(
+    await readFile(join(root, 'package.json'), 'utf8'),
+  ) as Record<string, Record<string, string>>
   const results: Results = {
-    machine: { cores: cpus().length, model: cpus()[0]?.model ?? '', memoryBytes: totalmem(), system: `${process.platform} ${release()}` },
+    machine: {
+      cores: cpus().length,
+      model: cpus()[0]?.model ?? '',
+      memoryBytes: totalmem(),
+      system: `${process.platform} ${release()}`,
+    },
     versions: {
       weir: version,
       node: process.version,
@@ -50,19 +58,33 @@ async function save(measures: Record<string, Measure>): Promise<void> {
 }
 
 function print(measures: Readonly<Record<string, Measure>>): void {
-  const targets = Object.assign({}, ...benchmarks.map((benchmark) => benchmark.targets)) as Record<string, Target>
+  const targets = Object.assign({}, ...benchmarks.map((benchmark) => benchmark.targets)) as Record<
+    string,
+    Target
+  >
   const rows = Object.entries(measures).map(([name, { median, unit, floor, ratio }]) => {
     const { atMost, atLeast } = targets[name] ?? {}
     const value = ratio ?? median
     const isMet = (atMost === undefined || value <= atMost) && (atLeast === undefined || value >= atLeast)
     const wanted = atMost !== undefined ? `≤ ${atMost}` : atLeast !== undefined ? `≥ ${atLeast}` : ''
-    return [name, amount(median), unit, floor === undefined ? '' : amount(floor), ratio === undefined ? '' : ratio.toFixed(2), wanted, wanted === '' ? '' : isMet ? 'met' : 'MISSED']
+    return [
+      name,
+      amount(median),
+      unit,
+      floor === undefined ? '' : amount(floor),
+      ratio === undefined ? '' : ratio.toFixed(2),
+      wanted,
+      wanted === '' ? '' : isMet ? 'met' : 'MISSED',
+    ]
   })
   const table = [['measure', 'median', 'unit', 'floor', 'ratio', 'target', ''], ...rows]
   const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? []
-  console.log(`\n${table.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n')}`)
+  console.log(
+    `\n${table.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n')}`,
+  )
 }
 
-const amount = (value: number): string => (value >= 1000 ? Math.round(value).toLocaleString('en-US') : String(value))
+const amount = (value: number): string =>
+  value >= 1000 ? Math.round(value).toLocaleString('en-US') : String(value)
 
 await main(process.argv.slice(2))

@@ -25,12 +25,23 @@ export const startup: Benchmark = {
         empty.push(await untilFirstAnswer({ env: {}, script }))
       }
       await rm(dir, { recursive: true, force: true })
-      say(`the Worker answers ${median(ours).toFixed(0)} ms after workerd is started, an empty one ${median(empty).toFixed(0)} ms`)
-      return { startup: measured(ours.map((ms) => ms - median(empty)), 'ms') }
+      say(
+        `the Worker answers ${median(ours).toFixed(0)} ms after workerd is started, an empty one ${median(empty).toFixed(0)} ms`,
+      )
+      return {
+        startup: measured(
+          ours.map((ms) => ms - median(empty)),
+          'ms',
+        ),
+      }
     }),
 }
 
-async function untilFirstAnswer(options: { env: Record<string, string>; script?: string; readyPath?: string }): Promise<number> {
+async function untilFirstAnswer(options: {
+  env: Record<string, string>
+  script?: string
+  readyPath?: string
+}): Promise<number> {
   const startedMs = performance.now()
   const worker = await startWorker(options)
   const ms = performance.now() - startedMs

@@ -51,27 +51,59 @@ async function fillEveryTable(tenant: TenantId): Promise<void> {
   const dataset = newId('dataset')
   const insert = (text: string, values: unknown[]) => owner.query(text, values)
   await insert(`insert into data_keys (tenant_id, sealed) values ($1, 'x') on conflict do nothing`, [tenant])
-  await insert(`insert into connections (tenant_id, id, name, kind, config) values ($1, $2, 'c', 'files', '{}')`, [tenant, newId('connection')])
-  await insert(`insert into pipelines (tenant_id, id, name, current_version) values ($1, $2, 'p', 1)`, [tenant, pipeline])
+  await insert(
+    `insert into connections (tenant_id, id, name, kind, config) values ($1, $2, 'c', 'files', '{}')`,
+    [tenant, newId('connection')],
+  )
+  await insert(`insert into pipelines (tenant_id, id, name, current_version) values ($1, $2, 'p', 1)`, [
+    tenant,
+    pipeline,
+  ])
   await insert(
     `insert into pipeline_versions (tenant_id, id, pipeline_id, version, definition, plan, source, format, created_by) values ($1, $2, $3, 1, '{}', '[]', '', 'yaml', 'x')`,
     [tenant, version, pipeline],
   )
-  await insert(`insert into schedules (tenant_id, id, pipeline_id, cron, timezone, next_fire_at) values ($1, $2, $3, '0 0 1 1 *', 'UTC', '2999-01-01')`, [tenant, newId('schedule'), pipeline])
-  await insert(`insert into runs (tenant_id, id, pipeline_id, version_id, state, trigger, parameters, started_by, unfinished) values ($1, $2, $3, $4, 'queued', 'manual', '{}', 'x', 1)`, [tenant, run, pipeline, version])
-  await insert(`insert into steps (tenant_id, run_id, key, kind, position, needs, run_when, state) values ($1, $2, 's', 'wait', 0, '{}', 'all_success', 'ready')`, [tenant, run])
-  await insert(`insert into run_events (tenant_id, run_id, seq, type, actor) values ($1, $2, 1, 'run.queued', 'x')`, [tenant, run])
+  await insert(
+    `insert into schedules (tenant_id, id, pipeline_id, cron, timezone, next_fire_at) values ($1, $2, $3, '0 0 1 1 *', 'UTC', '2999-01-01')`,
+    [tenant, newId('schedule'), pipeline],
+  )
+  await insert(
+    `insert into runs (tenant_id, id, pipeline_id, version_id, state, trigger, parameters, started_by, unfinished) values ($1, $2, $3, $4, 'queued', 'manual', '{}', 'x', 1)`,
+    [tenant, run, pipeline, version],
+  )
+  await insert(
+    `insert into steps (tenant_id, run_id, key, kind, position, needs, run_when, state) values ($1, $2, 's', 'wait', 0, '{}', 'all_success', 'ready')`,
+    [tenant, run],
+  )
+  await insert(
+    `insert into run_events (tenant_id, run_id, seq, type, actor) values ($1, $2, 1, 'run.queued', 'x')`,
+    [tenant, run],
+  )
   await insert(`insert into datasets (tenant_id, id, name) values ($1, $2, 'd')`, [tenant, dataset])
-  await insert(`insert into dataset_versions (tenant_id, id, dataset_id, state, columns, run_id, step_key) values ($1, $2, $3, 'dropped', '[]', $4, 's')`, [tenant, newId('datasetVersion'), dataset, run])
-  await insert(`insert into quality_results (tenant_id, run_id, step_key, position, rule, on_fail, checked, failed, passed) values ($1, $2, 's', 0, 'not_null', 'warn', 1, 0, true)`, [tenant, run])
-  await insert(`insert into outbox (tenant_id, kind, payload, send_after) values ($1, 'run', '{}', '2999-01-01')`, [tenant])
-  await insert(`insert into idempotency_keys (tenant_id, actor, key, fingerprint, state, locked_until) values ($1, 'x', 'k', 'f', 'running', now())`, [tenant])
+  await insert(
+    `insert into dataset_versions (tenant_id, id, dataset_id, state, columns, run_id, step_key) values ($1, $2, $3, 'dropped', '[]', $4, 's')`,
+    [tenant, newId('datasetVersion'), dataset, run],
+  )
+  await insert(
+    `insert into quality_results (tenant_id, run_id, step_key, position, rule, on_fail, checked, failed, passed) values ($1, $2, 's', 0, 'not_null', 'warn', 1, 0, true)`,
+    [tenant, run],
+  )
+  await insert(
+    `insert into outbox (tenant_id, kind, payload, send_after) values ($1, 'run', '{}', '2999-01-01')`,
+    [tenant],
+  )
+  await insert(
+    `insert into idempotency_keys (tenant_id, actor, key, fingerprint, state, locked_until) values ($1, 'x', 'k', 'f', 'running', now())`,
+    [tenant],
+  )
 }
 
 const key = () => Buffer.from(inject('env')['CLAIM_KEY'] ?? '', 'base64url')
-const signed = (text: string, by: Buffer = key()) => `${text}.${createHmac('sha256', by).update(text).digest('hex')}`
+const signed = (text: string, by: Buffer = key()) =>
+  `${text}.${createHmac('sha256', by).update(text).digest('hex')}`
 const soon = () => Math.floor(Date.now() / 1000) + 60
-const claimOf = (tenant: TenantId) => claimSigner(inject('env')['CLAIM_KEY'] ?? '', () => new Date())(tenant, 'test')
+const claimOf = (tenant: TenantId) =>
+  claimSigner(inject('env')['CLAIM_KEY'] ?? '', () => new Date())(tenant, 'test')
 
 /** One statement as weir_app under a claim; undefined claims nothing. Always taken back. */
 async function attempt(claim: string | undefined, text: string, values: unknown[] = []) {
@@ -110,7 +142,9 @@ describe('the wall', () => {
 
   it('has a row of the other tenant in every tenant table, so that none of these tests passes on emptiness', async () => {
     for (const table of tables) {
-      const { rows } = await owner.query(`select count(*)::int as n from ${table} where tenant_id = $1`, [globex.id])
+      const { rows } = await owner.query(`select count(*)::int as n from ${table} where tenant_id = $1`, [
+        globex.id,
+      ])
       expect(rows[0]?.n, table).toBeGreaterThan(0)
     }
   })
@@ -118,10 +152,22 @@ describe('the wall', () => {
   it("shows a tenant its own rows and never another's, on every table and command", async () => {
     const claim = await claimOf(acme.id)
     for (const table of tables) {
-      expect(await reached(claim, `select 1 from ${table} where tenant_id = $1`, [globex.id]), `select ${table}`).toBe(0)
-      expect(await reached(claim, `select 1 from ${table} where tenant_id <> $1`, [acme.id]), `select others ${table}`).toBe(0)
-      expect(await reached(claim, `update ${table} set tenant_id = tenant_id where tenant_id = $1`, [globex.id]), `update ${table}`).toBe(0)
-      expect(await reached(claim, `delete from ${table} where tenant_id = $1`, [globex.id]), `delete ${table}`).toBe(0)
+      expect(
+        await reached(claim, `select 1 from ${table} where tenant_id = $1`, [globex.id]),
+        `select ${table}`,
+      ).toBe(0)
+      expect(
+        await reached(claim, `select 1 from ${table} where tenant_id <> $1`, [acme.id]),
+        `select others ${table}`,
+      ).toBe(0)
+      expect(
+        await reached(claim, `update ${table} set tenant_id = tenant_id where tenant_id = $1`, [globex.id]),
+        `update ${table}`,
+      ).toBe(0)
+      expect(
+        await reached(claim, `delete from ${table} where tenant_id = $1`, [globex.id]),
+        `delete ${table}`,
+      ).toBe(0)
     }
     expect(await reached(await claimOf(globex.id), 'select 1 from runs')).toBeGreaterThan(0)
   })
@@ -129,11 +175,18 @@ describe('the wall', () => {
   it('refuses to write a row for another tenant, or to move one there', async () => {
     const claim = await claimOf(acme.id)
     for (const table of tables) {
-      const { rows } = await owner.query<{ row: unknown }>(`select to_jsonb(t) as row from ${table} t where tenant_id = $1 limit 1`, [globex.id])
+      const { rows } = await owner.query<{ row: unknown }>(
+        `select to_jsonb(t) as row from ${table} t where tenant_id = $1 limit 1`,
+        [globex.id],
+      )
       const insert = `insert into ${table} overriding system value select * from jsonb_populate_record(null::${table}, $1)`
-      await expect(attempt(claim, insert, [JSON.stringify(rows[0]?.row)]), table).rejects.toMatchObject({ code: '42501' })
+      await expect(attempt(claim, insert, [JSON.stringify(rows[0]?.row)]), table).rejects.toMatchObject({
+        code: '42501',
+      })
     }
-    await expect(attempt(await claimOf(globex.id), 'update connections set tenant_id = $1', [acme.id])).rejects.toMatchObject({ code: '42501' })
+    await expect(
+      attempt(await claimOf(globex.id), 'update connections set tenant_id = $1', [acme.id]),
+    ).rejects.toMatchObject({ code: '42501' })
   })
 
   it.each([
@@ -141,8 +194,14 @@ describe('the wall', () => {
     ['an empty claim', async () => ''],
     ['an expired claim', async () => signed(`${globex.id}.test.${Math.floor(Date.now() / 1000) - 1}`)],
     ['a claim under another key', async () => signed(`${globex.id}.test.${soon()}`, Buffer.alloc(32, 7))],
-    ['another tenant put into a good claim', async () => (await claimOf(acme.id)).replace(acme.id, globex.id)],
-    ['a later expiry put into a good claim', async () => (await claimOf(globex.id)).replace(/\.\d+\./, `.${soon() + 9999}.`)],
+    [
+      'another tenant put into a good claim',
+      async () => (await claimOf(acme.id)).replace(acme.id, globex.id),
+    ],
+    [
+      'a later expiry put into a good claim',
+      async () => (await claimOf(globex.id)).replace(/\.\d+\./, `.${soon() + 9999}.`),
+    ],
     ['a claim without its signature', async () => `${globex.id}.test.${soon()}`],
     ['a claim with more after it', async () => `${await claimOf(globex.id)}0`],
   ])('shows nothing at all under %s', async (_, claim) => {
@@ -152,7 +211,9 @@ describe('the wall', () => {
 
   it('keeps people out of sight, and its keys out of reach', async () => {
     expect(await reached(await claimOf(acme.id), 'select 1 from users')).toBe(0)
-    await expect(attempt(await claimOf(acme.id), 'select 1 from app.claim_keys')).rejects.toMatchObject({ code: '42501' })
+    await expect(attempt(await claimOf(acme.id), 'select 1 from app.claim_keys')).rejects.toMatchObject({
+      code: '42501',
+    })
   })
 
   it('gives the Worker no role that could climb it', async () => {
@@ -177,21 +238,35 @@ describe('the wall', () => {
   it('puts the same wall around the table of a dataset', async () => {
     const version = newId('datasetVersion')
     const run = newId('run')
-    const { rows } = await owner.query<{ id: string }>('select id from pipeline_versions where tenant_id = $1', [globex.id])
-    const pipeline = await owner.query<{ id: string }>('select id from pipelines where tenant_id = $1', [globex.id])
+    const { rows } = await owner.query<{ id: string }>(
+      'select id from pipeline_versions where tenant_id = $1',
+      [globex.id],
+    )
+    const pipeline = await owner.query<{ id: string }>('select id from pipelines where tenant_id = $1', [
+      globex.id,
+    ])
     await owner.query(
       `insert into runs (tenant_id, id, pipeline_id, version_id, state, trigger, parameters, started_by, unfinished) values ($1, $2, $3, $4, 'queued', 'manual', '{}', 'x', 1)`,
       [globex.id, run, pipeline.rows[0]?.id, rows[0]?.id],
     )
     await app.query('begin')
     await app.query(`select set_config('app.claim', $1, true)`, [await claimOf(globex.id)])
-    await app.query(`select app.create_version($1, $2, 'walled', $3, 's', '[{"name":"a; drop table \\"x","type":"integer"}]')`, [version, newId('dataset'), run])
+    await app.query(
+      `select app.create_version($1, $2, 'walled', $3, 's', '[{"name":"a; drop table \\"x","type":"integer"}]')`,
+      [version, newId('dataset'), run],
+    )
     await app.query(`insert into data."${version}" values (42)`)
     await app.query('commit')
     expect(await reached(await claimOf(globex.id), `select 1 from data."${version}"`)).toBe(1)
-    for (const claim of [undefined, await claimOf(acme.id), signed(`${globex.id}.test.${soon()}`, Buffer.alloc(32, 7))]) {
+    for (const claim of [
+      undefined,
+      await claimOf(acme.id),
+      signed(`${globex.id}.test.${soon()}`, Buffer.alloc(32, 7)),
+    ]) {
       expect(await reached(claim, `select 1 from data."${version}"`)).toBe(0)
-      await expect(attempt(claim, `insert into data."${version}" values (1)`)).rejects.toMatchObject({ code: '42501' })
+      await expect(attempt(claim, `insert into data."${version}" values (1)`)).rejects.toMatchObject({
+        code: '42501',
+      })
       await expect(attempt(claim, `delete from data."${version}"`)).rejects.toMatchObject({ code: '42501' })
       await expect(attempt(claim, `drop table data."${version}"`)).rejects.toMatchObject({ code: '42501' })
     }
@@ -201,7 +276,9 @@ describe('the wall', () => {
 
   it('lets the role of tenant SQL read and fill dataset tables and see no other table', async () => {
     await app.query('begin')
-    await app.query(`select set_config('app.claim', $1, true), set_config('role', 'weir_query', true)`, [await claimOf(globex.id)])
+    await app.query(`select set_config('app.claim', $1, true), set_config('role', 'weir_query', true)`, [
+      await claimOf(globex.id),
+    ])
     for (const table of [...tables, 'users', 'app.claim_keys']) {
       await app.query('savepoint s')
       await expect(app.query(`select 1 from ${table}`), table).rejects.toMatchObject({ code: '42501' })

@@ -18,7 +18,9 @@ afterAll(async () => {
   await here.close()
 })
 
-const orders = ['id,city,amount', '1,Berlin,10.5', '2,Paris,', '3,Berlin,7', '4,Rome,x9', '5,Oslo,3'].join('\n')
+const orders = ['id,city,amount', '1,Berlin,10.5', '2,Paris,', '3,Berlin,7', '4,Rome,x9', '5,Oslo,3'].join(
+  '\n',
+)
 
 describe('a run', () => {
   it('moves rows from a file through every kind of step into a warehouse, and says how many', async () => {
@@ -54,7 +56,16 @@ steps:
 `,
       ),
     )
-    expect(run.steps.map((step) => [step.key, step.state, step.rowsIn, step.rowsOut, step.rowsRejected, step.error?.message])).toEqual([
+    expect(
+      run.steps.map((step) => [
+        step.key,
+        step.state,
+        step.rowsIn,
+        step.rowsOut,
+        step.rowsRejected,
+        step.error?.message,
+      ]),
+    ).toEqual([
       ['read', 'succeeded', 5, 5, 0, undefined],
       ['clean', 'succeeded', 5, 5, 0, undefined],
       ['checked', 'succeeded', 5, 3, 2, undefined],

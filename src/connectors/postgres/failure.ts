@@ -91,6 +91,12 @@ function tlsWords(code: string, message: string, server: string): Explained | un
   return undefined
 }
 
+const nameTaken: Explained = {
+  code: 'name_taken',
+  words: 'something of that name was made meanwhile.',
+  retryable: true,
+}
+
 const sqlStates: Record<string, (config: PostgresConnection['config'], error: DriverError) => Explained> = {
   '28P01': ({ user }) => ({ code: 'wrong_password', words: `the password for user "${user}" is wrong.` }),
   '28000': ({ user, database }) => ({
@@ -104,11 +110,7 @@ const sqlStates: Record<string, (config: PostgresConnection['config'], error: Dr
     words: `user "${user}" lacks a permission that this needs${table ? ` on "${table}"` : ''}.`,
   }),
   '42P01': () => ({ code: 'unknown_table', words: 'the table does not exist any more.' }),
-  '42P07': () => ({
-    code: 'name_taken',
-    words: 'something of that name was made meanwhile.',
-    retryable: true,
-  }),
+  '42P07': () => nameTaken,
   '42703': () => ({ code: 'schema_mismatch', words: 'a column does not exist any more.' }),
   '0A000': () => ({ code: 'unsupported', words: 'the server does not support this on the table.' }),
   '21000': () => ({
@@ -120,10 +122,11 @@ const sqlStates: Record<string, (config: PostgresConnection['config'], error: Dr
     code: 'constraint_violated',
     words: `rows break the foreign key "${constraint ?? '?'}".`,
   }),
-  '23505': (_, { constraint }) => ({
-    code: 'duplicate_key',
-    words: `rows repeat a value that "${constraint ?? '?'}" keeps unique.`,
-  }),
+  // Of two that make something of one name at the same moment, the catalogue's own index stops the second.
+  '23505': (_, { constraint }) =>
+    constraint?.startsWith('pg_')
+      ? nameTaken
+      : { code: 'duplicate_key', words: `rows repeat a value that "${constraint ?? '?'}" keeps unique.` },
   '23514': (_, { constraint }) => ({
     code: 'constraint_violated',
     words: `rows break the check "${constraint ?? '?'}".`,

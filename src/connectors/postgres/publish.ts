@@ -1,5 +1,5 @@
 import { StepFailure } from '#src/domain/failure.ts'
-import { formatTableName, quoteIdentifier, quoteTable } from './name.ts'
+import { formatTableName, quoteIdentifier, quoteLiteral, quoteTable } from './name.ts'
 import type { LoadPlan } from './plan.ts'
 import { findRelation, type Relation } from './relation.ts'
 import type { PostgresSession } from './session.ts'
@@ -12,7 +12,7 @@ export async function publish(
   plan: LoadPlan,
   staged: { rows: number; isUnlogged: boolean },
 ): Promise<LoadCounts> {
-  const target = await findRelation(session, plan.table)
+  const target = (await findRelation(session, plan.table)) ?? (await aloneWith(session, plan))
   if (!target && plan.mode !== 'upsert' && !staged.isUnlogged) {
     await renameStage(session, stage, plan)
     return { rows: staged.rows }
@@ -21,6 +21,13 @@ export async function publish(
   if (plan.mode === 'upsert') return upsert(session, stage, plan, target)
   if (plan.mode === 'overwrite') await session.script(`truncate ${quoteTable(plan.table)}`)
   return { rows: await session.execute(insertion(stage, plan)) }
+}
+
+/** Of the loads that all want to make the target, one makes it and the others find it. */
+async function aloneWith(session: PostgresSession, plan: LoadPlan): Promise<Relation | undefined> {
+  const name = quoteLiteral(`weir ${formatTableName(plan.table)}`)
+  await session.script(`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`)
+  return findRelation(session, plan.table)
 }
 
 async function renameStage(session: PostgresSession, stage: Stage, plan: LoadPlan): Promise<void> {

@@ -20,13 +20,20 @@ export async function executeCheck(work: StepWork<'check'>): Promise<StepOutcome
     const words = broken.filter((result) => result.onFail === 'fail').map((result) => result.words)
     return {
       statements: evidence,
-      result: { state: 'failed', rowsIn: input.rows, error: { code: 'quality', message: `${definition.dataset}: ${words.join('; ')}.` } },
+      result: {
+        state: 'failed',
+        rowsIn: input.rows,
+        error: { code: 'quality', message: `${definition.dataset}: ${words.join('; ')}.` },
+      },
     }
   }
   const warned = broken.some((result) => result.onFail === 'warn')
   const keep = rules.keep(results)
   if (!keep) {
-    return { statements: evidence, result: { state: 'succeeded', rowsIn: input.rows, rowsOut: input.rows, rowsRejected: 0, warned } }
+    return {
+      statements: evidence,
+      result: { state: 'succeeded', rowsIn: input.rows, rowsOut: input.rows, rowsRejected: 0, warned },
+    }
   }
   const version = newId('datasetVersion', services.now())
   const fill = { text: `insert into ${tableOf(version)} ${keep.sql(tableOf(input.id))}`, params: keep.params }

@@ -11,7 +11,13 @@ import { leaseMs } from '../lease.ts'
 import type { StepOutcome, StepWork } from '../step.ts'
 
 /** What is committed with every batch: the version being filled, how much is in it, where the source stands. */
-type Place = { versionId: DatasetVersionId; columns: ColumnSpec[]; rows: number; after?: string; state?: ReadState }
+type Place = {
+  versionId: DatasetVersionId
+  columns: ColumnSpec[]
+  rows: number
+  after?: string
+  state?: ReadState
+}
 
 /** Reads a stream into a new version, a batch a transaction, each batch with the place that it brings the step to. */
 export async function executeExtract(work: StepWork<'extract'>): Promise<StepOutcome> {
@@ -23,7 +29,9 @@ export async function executeExtract(work: StepWork<'extract'>): Promise<StepOut
   const reader = await openReader(connection, {
     stream: definition.extract.stream,
     ...(definition.extract.columns ? { columns: definition.extract.columns } : {}),
-    ...(definition.extract.cursor ? { cursor: { column: definition.extract.cursor, ...(after ? { after } : {}) } } : {}),
+    ...(definition.extract.cursor
+      ? { cursor: { column: definition.extract.cursor, ...(after ? { after } : {}) } }
+      : {}),
     ...(resumed?.state ? { state: resumed.state } : {}),
     signal,
   })
@@ -51,7 +59,10 @@ async function earlierVersion(work: StepWork<'extract'>): Promise<DatasetVersion
 }
 
 /** An incremental extract goes on after the greatest cursor value that the dataset holds. */
-async function lastCursor(work: StepWork<'extract'>, earlier: DatasetVersion | undefined): Promise<string | undefined> {
+async function lastCursor(
+  work: StepWork<'extract'>,
+  earlier: DatasetVersion | undefined,
+): Promise<string | undefined> {
   const { cursor } = work.definition.extract
   if (!earlier || !cursor) return undefined
   if (!earlier.columns.some((column) => column.name === cursor)) {
@@ -74,19 +85,27 @@ async function begin(
   const { db, run, claimed, definition, services } = work
   const versionId = newId('datasetVersion', services.now())
   if (earlier) refuseOtherColumns(definition.into, earlier.columns, reader.schema)
-  const place: Place = { versionId, columns: reader.schema, rows: earlier?.rows ?? 0, ...(after ? { after } : {}) }
+  const place: Place = {
+    versionId,
+    columns: reader.schema,
+    rows: earlier?.rows ?? 0,
+    ...(after ? { after } : {}),
+  }
   const names = reader.schema.map((column) => quoteIdent(column.name)).join(', ')
   const { text, params } = checkpoint(run.id, claimed, place, 0, place.rows, leaseMs)
   await db.statements([
     creation(versionId, definition.into, run.id, claimed.key, reader.schema),
-    ...(earlier ? [{ text: `insert into ${tableOf(versionId)} (${names}) select ${names} from ${tableOf(earlier.id)}` }] : []),
+    ...(earlier
+      ? [{ text: `insert into ${tableOf(versionId)} (${names}) select ${names} from ${tableOf(earlier.id)}` }]
+      : []),
     { text, params },
   ])
   return place
 }
 
 function refuseOtherColumns(dataset: string, has: readonly ColumnSpec[], reads: readonly ColumnSpec[]): void {
-  const words = (columns: readonly ColumnSpec[]) => columns.map((column) => `${column.name} ${column.type}`).join(', ')
+  const words = (columns: readonly ColumnSpec[]) =>
+    columns.map((column) => `${column.name} ${column.type}`).join(', ')
   if (words(has) !== words(reads)) {
     throw new StepFailure(
       'schema_mismatch',

@@ -38,7 +38,10 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
     if (!copied) return { result: { state: 'ready', yielded: true } }
     const { rows } = await destination.finish()
     if (rows !== input.rows) {
-      throw new StepFailure('rows_differ', `Connection "${connection.name}" took ${rows} rows of ${input.rows} for ${load.table}.`)
+      throw new StepFailure(
+        'rows_differ',
+        `Connection "${connection.name}" took ${rows} rows of ${input.rows} for ${load.table}.`,
+      )
     }
     return {
       statements: [drop],
@@ -79,5 +82,7 @@ async function copy(work: StepWork<'load'>, destination: Load, input: DatasetVer
 /** The same for every attempt of this step in this run, and for nothing else. */
 async function loadIdOf(...parts: string[]): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(parts.join(' ')))
-  return Array.from(new Uint8Array(digest).slice(0, 12), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return Array.from(new Uint8Array(digest).slice(0, 12), (byte) => byte.toString(16).padStart(2, '0')).join(
+    '',
+  )
 }

@@ -1,4 +1,11 @@
-import { asQueryRole, creation, publication, tableOf, versionsFor, type DatasetVersion } from '#src/db/datasets.ts'
+import {
+  asQueryRole,
+  creation,
+  publication,
+  tableOf,
+  versionsFor,
+  type DatasetVersion,
+} from '#src/db/datasets.ts'
 import { columnsOfFields } from '#src/db/columns.ts'
 import { quoteIdent } from '#src/db/compile/quote.ts'
 import type { Statement } from '#src/db/statement.ts'
@@ -27,14 +34,25 @@ export async function executeSql(work: StepWork<'sql'>): Promise<StepOutcome> {
   const version = newId('datasetVersion', services.now())
   const names = made.map(({ column }) => quoteIdent(column.name)).join(', ')
   const values = made.map(({ column, cast }) => `${quoteIdent(column.name)}${cast}`).join(', ')
-  const earlier = definition.write === 'append' ? (await versionsFor(db, run.id, [definition.into])).get(definition.into) : undefined
+  const earlier =
+    definition.write === 'append'
+      ? (await versionsFor(db, run.id, [definition.into])).get(definition.into)
+      : undefined
   const fills: Statement[] = [
-    ...(earlier ? [{ text: `insert into ${tableOf(version)} (${names}) select ${names} from ${tableOf(earlier.id)}` }] : []),
+    ...(earlier
+      ? [{ text: `insert into ${tableOf(version)} (${names}) select ${names} from ${tableOf(earlier.id)}` }]
+      : []),
     { text: `insert into ${tableOf(version)} (${names}) select ${values} from (${select}) made`, params },
   ]
   return {
     statements: [
-      creation(version, definition.into, run.id, claimed.key, made.map(({ column }) => column)),
+      creation(
+        version,
+        definition.into,
+        run.id,
+        claimed.key,
+        made.map(({ column }) => column),
+      ),
       ...asQueryRole(fills, statementTimeoutMs),
       publication(version),
     ],
@@ -44,6 +62,8 @@ export async function executeSql(work: StepWork<'sql'>): Promise<StepOutcome> {
 
 /** Each dataset's name stands for its version's table; what the text itself names WITH shadows it, as SQL has it. */
 function over(inputs: ReadonlyMap<string, DatasetVersion>, text: string): string {
-  const tables = [...inputs].map(([name, version]) => `${quoteIdent(name)} as not materialized (select * from ${tableOf(version.id)})`)
+  const tables = [...inputs].map(
+    ([name, version]) => `${quoteIdent(name)} as not materialized (select * from ${tableOf(version.id)})`,
+  )
   return `${tables.length > 0 ? `with ${tables.join(', ')} ` : ''}select * from (${text}\n) asked`
 }

@@ -10,7 +10,10 @@ export async function executeTransform(work: StepWork<'transform'>): Promise<Ste
   const input = await inputOf(work, definition.from)
   const compiled = compileTransform(definition.transform, input.columns, run.parameters)
   const version = newId('datasetVersion', services.now())
-  const fill = { text: `insert into ${tableOf(version)} ${compiled.sql(tableOf(input.id))}`, params: compiled.params }
+  const fill = {
+    text: `insert into ${tableOf(version)} ${compiled.sql(tableOf(input.id))}`,
+    params: compiled.params,
+  }
   return {
     statements: [
       creation(version, definition.into, run.id, claimed.key, compiled.columns),

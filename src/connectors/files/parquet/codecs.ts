@@ -33,7 +33,6 @@ const codecs: Record<string, Decompress> = {
   LZ4_RAW: (input, output) => decompressLz4Raw(input, output.length),
 }
 
-
 /** One page, uncompressed: exactly as long as its header says, or an error. */
 export function decompressPage(codec: string, input: Uint8Array, bytes: number): Uint8Array {
   if (bytes < 0 || bytes > maxPageBytes)
