@@ -27,7 +27,8 @@ export type ReadOptions = {
 
 /**
  * One opened read. `schema` is known before the first batch. Each item is committed by the engine in one transaction
- * before the next is asked for; a read restarted with the `state` of item n yields exactly what followed item n.
+ * before the next is asked for; a read restarted with the `state` of item n yields exactly what followed item n. A batch
+ * is good until the next one is asked for: its arrays may then be filled again.
  */
 export type Reader = {
   schema: ColumnSpec[]

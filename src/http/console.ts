@@ -25,9 +25,10 @@ export function serveConsole(files: ConsoleFiles): MiddlewareHandler<ApiEnv> {
       'Cache-Control',
       path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
     )
+    // On a 304 as well: browsers replace the headers that they have kept by those of the newest answer.
+    c.header('Content-Security-Policy', policy)
     if (isFresh(c.req.header('if-none-match'), file.etag)) return c.body(null, 304)
     c.header('Content-Type', file.type)
-    c.header('Content-Security-Policy', policy)
     return c.body(file.text ?? Uint8Array.from(atob(file.base64 ?? ''), (char) => char.charCodeAt(0)))
   }
 }

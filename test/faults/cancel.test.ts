@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
 import { executing, leftovers, nothing, stepRow } from '#test/support/ledger.ts'
 import { manyRows } from '#test/support/many-rows.ts'
-import { client } from '#test/support/own-stack.ts'
+import { client, pool } from '#test/support/own-stack.ts'
 import { connect, end, json, pipeline, start, upload } from '#test/support/pipeline.ts'
 import { tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
@@ -13,14 +13,14 @@ const rows = 320_000
 const schema = `s_${crypto.randomUUID().slice(0, 8)}`
 let here: World
 let acme: Tenant
-let owner: pg.Client
-let warehouse: pg.Client
+let owner: pg.Pool
+let warehouse: pg.Pool
 
 beforeAll(async () => {
   here = await world()
   acme = await here.tenant()
-  owner = await client(given('ownerUrl'))
-  warehouse = await client(given('warehouse').url)
+  owner = pool(given('ownerUrl'))
+  warehouse = pool(given('warehouse').url)
   const files = await connect(acme, 'files')
   await connect(acme, 'postgres', 'warehouse')
   await upload(acme, files, 'many.parquet', manyRows(rows, 20_000))

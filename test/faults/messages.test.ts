@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
 import { door, type Door } from '#test/support/door.ts'
 import { ageOutbox, happened, leftovers, nothing, tableOf, tally, tallyOf } from '#test/support/ledger.ts'
-import { client } from '#test/support/own-stack.ts'
+import { pool } from '#test/support/own-stack.ts'
 import { connect, pipeline, readRun, start, upload, warehouseTable } from '#test/support/pipeline.ts'
 import { attempts, inject, tick, type Armed } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
@@ -14,16 +14,16 @@ const over = /^(succeeded|succeeded_with_warnings|failed|cancelled)$/
 
 let here: World
 let acme: Tenant
-let owner: pg.Client
-let warehouse: pg.Client
+let owner: pg.Pool
+let warehouse: pg.Pool
 let late: Door
 const faults: Armed[] = []
 
 beforeAll(async () => {
   here = await world()
   acme = await here.tenant()
-  owner = await client(given('ownerUrl'))
-  warehouse = await client(given('warehouse').url)
+  owner = pool(given('ownerUrl'))
+  warehouse = pool(given('warehouse').url)
   late = await door(given('warehouse'))
   const files = await connect(acme, 'files')
   await connect(acme, 'postgres', 'warehouse')
@@ -105,7 +105,12 @@ describe('messages that come twice, in another order, or one in ten not at all',
 
     for (const { kind, id } of started) {
       const run = await readRun(acme, id)
-      expect(Object.fromEntries(run.steps.map(({ key, state, error }) => [key, state === 'failed' ? error?.code : state])), kind).toEqual(ends[kind])
+      expect(
+        Object.fromEntries(
+          run.steps.map(({ key, state, error }) => [key, state === 'failed' ? error?.code : state]),
+        ),
+        kind,
+      ).toEqual(ends[kind])
       expect([kind, run.state]).toEqual([
         kind,
         { branches: 'succeeded_with_warnings', waits: 'failed', retries: 'succeeded' }[kind],

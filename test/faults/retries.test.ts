@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
 import { door, type Door } from '#test/support/door.ts'
 import { ageOutbox, eventsOf, executing, leftovers, nothing, tally, tallyOf } from '#test/support/ledger.ts'
-import { client } from '#test/support/own-stack.ts'
+import { pool } from '#test/support/own-stack.ts'
 import { connect, end, finished, pipeline, start, warehouseTable } from '#test/support/pipeline.ts'
 import { tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
@@ -11,15 +11,15 @@ import { world, type Tenant, type World } from '#test/support/world.ts'
 const env = given('env')
 let here: World
 let acme: Tenant
-let owner: pg.Client
-let warehouse: pg.Client
+let owner: pg.Pool
+let warehouse: pg.Pool
 let late: Door
 
 beforeAll(async () => {
   here = await world()
   acme = await here.tenant()
-  owner = await client(given('ownerUrl'))
-  warehouse = await client(given('warehouse').url)
+  owner = pool(given('ownerUrl'))
+  warehouse = pool(given('warehouse').url)
   late = await door(given('warehouse'))
   await connect(acme, 'postgres', 'late', { ...given('warehouse'), port: late.port })
   await connect(acme, 'postgres', 'never', {

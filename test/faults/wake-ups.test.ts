@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
 import { ageOutbox, leftovers, nothing } from '#test/support/ledger.ts'
-import { client } from '#test/support/own-stack.ts'
+import { pool } from '#test/support/own-stack.ts'
 import { end, json, pipeline, readRun, start, type RunJson } from '#test/support/pipeline.ts'
 import { inject, tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
@@ -10,12 +10,12 @@ import { world, type Tenant, type World } from '#test/support/world.ts'
 const env = given('env')
 let here: World
 let acme: Tenant
-let owner: pg.Client
+let owner: pg.Pool
 
 beforeAll(async () => {
   here = await world()
   acme = await here.tenant()
-  owner = await client(given('ownerUrl'))
+  owner = pool(given('ownerUrl'))
 })
 afterAll(async () => {
   await owner.end()

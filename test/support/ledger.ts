@@ -1,5 +1,8 @@
 import type pg from 'pg'
 
+/** One connection, or a pool of them where questions are asked at the same time. */
+export type Sql = Pick<pg.Client, 'query'>
+
 /** What a finished run may have left behind, each of it to be nothing. */
 export type Leftovers = {
   unfinished: number
@@ -12,7 +15,7 @@ export type Leftovers = {
 export const nothing: Leftovers = { unfinished: 0, running: 0, leases: 0, wakes: 0, eventGaps: 0 }
 
 /** What the run still holds, as the database's owner sees it. */
-export async function leftovers(owner: pg.Client, runId: string): Promise<Leftovers> {
+export async function leftovers(owner: Sql, runId: string): Promise<Leftovers> {
   const { rows } = await owner.query<Leftovers>(
     `select r.unfinished,
        (select count(*)::int from steps where run_id = r.id and state not in ('succeeded', 'failed', 'skipped', 'cancelled')) as running,
@@ -30,7 +33,7 @@ export async function leftovers(owner: pg.Client, runId: string): Promise<Leftov
 }
 
 /** The table of a dataset's current version. */
-export async function tableOf(owner: pg.Client, tenantId: string, dataset: string): Promise<string> {
+export async function tableOf(owner: Sql, tenantId: string, dataset: string): Promise<string> {
   const { rows } = await owner.query<{ version: string }>(
     'select current_version_id as version from datasets where tenant_id = $1 and name = $2 and current_version_id is not null',
     [tenantId, dataset],
@@ -42,7 +45,7 @@ export async function tableOf(owner: pg.Client, tenantId: string, dataset: strin
 export type Tally = { rows: number; distinct: number; sum: number }
 
 /** How many rows a table has, how many different ids, and their sum: a row lost or there twice shows in it. */
-export async function tally(client: pg.Client, table: string, id = 'id'): Promise<Tally> {
+export async function tally(client: Sql, table: string, id = 'id'): Promise<Tally> {
   const { rows } = await client.query<Tally>(
     `select count(*)::float8 as rows, count(distinct ${id})::float8 as distinct, coalesce(sum(${id}), 0)::float8 as sum from ${table}`,
   )
@@ -54,11 +57,7 @@ export async function tally(client: pg.Client, table: string, id = 'id'): Promis
 export const tallyOf = (n: number): Tally => ({ rows: n, distinct: n, sum: (n * (n + 1)) / 2 })
 
 /** How often each kind of event happened to a step. */
-export async function happened(
-  owner: pg.Client,
-  runId: string,
-  step: string,
-): Promise<Record<string, number>> {
+export async function happened(owner: Sql, runId: string, step: string): Promise<Record<string, number>> {
   const { rows } = await owner.query<{ type: string; times: number }>(
     `select type, count(*)::int as times from run_events where run_id = $1 and step_key = $2 group by type`,
     [runId, step],
@@ -69,7 +68,7 @@ export async function happened(
 export type StepRow = { state: string; attempt: number; fence: number; rows_in: number; rows_out: number }
 
 export async function stepRow(
-  client: pg.Client,
+  client: Sql,
   runId: string,
   step: string,
   lock: '' | 'for update' = '',
@@ -83,14 +82,14 @@ export async function stepRow(
 }
 
 /** Lets a tenant's outbox be a minute older than it is, so that the next tick sends what waits in it. */
-export async function ageOutbox(owner: pg.Client, tenantId: string): Promise<void> {
+export async function ageOutbox(owner: Sql, tenantId: string): Promise<void> {
   await owner.query(`update outbox set send_after = send_after - interval '61 s' where tenant_id = $1`, [
     tenantId,
   ])
 }
 
 /** How many statements with this text the server is executing now. */
-export async function executing(owner: pg.Client, text: string): Promise<number> {
+export async function executing(owner: Sql, text: string): Promise<number> {
   const { rows } = await owner.query<{ found: number }>(
     `select count(*)::int as found from pg_stat_activity where state = 'active' and position($1 in query) > 0 and pid <> pg_backend_pid()`,
     [text],
@@ -105,7 +104,7 @@ export type RunEvent = {
   data: Record<string, unknown> | null
 }
 
-export async function eventsOf(owner: pg.Client, runId: string): Promise<RunEvent[]> {
+export async function eventsOf(owner: Sql, runId: string): Promise<RunEvent[]> {
   const { rows } = await owner.query<RunEvent>(
     'select type, step_key, at, data from run_events where run_id = $1 order by seq',
     [runId],

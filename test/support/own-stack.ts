@@ -35,6 +35,13 @@ export async function client(connectionString: string): Promise<pg.Client> {
   return made
 }
 
+/** Connections for questions that are asked at the same time. */
+export function pool(connectionString: string): pg.Pool {
+  const made = new pg.Pool({ connectionString, max: 4 })
+  made.on('error', () => undefined)
+  return made
+}
+
 export type OwnWorker = {
   url: string
   /** The process; another after a kill. */

@@ -1,6 +1,13 @@
 import type { Fetch } from '../../web/src/api.ts'
 
-export type Asked = { method: string; path: string; search: string; body: string; headers: Headers; signal?: AbortSignal | undefined }
+export type Asked = {
+  method: string
+  path: string
+  search: string
+  body: string
+  headers: Headers
+  signal?: AbortSignal | undefined
+}
 type Reply = { status?: number; body?: unknown } | Error
 
 /** A server that answers as it is told, and remembers what it was asked. */

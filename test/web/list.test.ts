@@ -30,12 +30,16 @@ describe('a list', () => {
 
   it('shows the newest first page above what was read further down', async () => {
     let first: Listed<Item> = { items: items('4', '3'), nextCursor: 'a' }
-    const model = listModel((cursor) => Promise.resolve(ready(cursor === 'a' ? { items: items('2', '1') } : first)))
+    const model = listModel((cursor) =>
+      Promise.resolve(ready(cursor === 'a' ? { items: items('2', '1') } : first)),
+    )
     await model.look()
     await model.more()
     first = { items: [{ id: '5' }, { id: '4', state: 'failed' }], nextCursor: 'c' }
     await model.look()
-    expect(model.list.value).toEqual(ready({ items: [{ id: '5' }, { id: '4', state: 'failed' }, ...items('3', '2', '1')] }))
+    expect(model.list.value).toEqual(
+      ready({ items: [{ id: '5' }, { id: '4', state: 'failed' }, ...items('3', '2', '1')] }),
+    )
   })
 
   it('leaves no gap: after too many new ones it begins again', async () => {
@@ -60,7 +64,10 @@ describe('a list', () => {
   })
 
   it('keeps what is shown when it cannot be read again, and says so until it can', async () => {
-    const failed = { state: 'failed', problem: { status: 503, code: 'unavailable', detail: 'Not now.' } } as const
+    const failed = {
+      state: 'failed',
+      problem: { status: 503, code: 'unavailable', detail: 'Not now.' },
+    } as const
     let answer: Answered<Listed<Item>> = failed
     const model = listModel(() => Promise.resolve(answer))
     expect(await model.look()).toBe(false)
@@ -117,7 +124,11 @@ describe('lists that are looked at', () => {
 
   it('show the newest run of each pipeline', async () => {
     const run = (id: string, pipelineId: string, state: string) => ({ id, pipelineId, state })
-    const runs = [run('run_3', 'pip_1', 'failed'), run('run_2', 'pip_2', 'running'), run('run_1', 'pip_1', 'succeeded')]
+    const runs = [
+      run('run_3', 'pip_1', 'failed'),
+      run('run_2', 'pip_2', 'running'),
+      run('run_1', 'pip_1', 'succeeded'),
+    ]
     const server = answers(({ path }) => ({
       body: path === '/v1/runs' ? { items: runs, nextCursor: 'x' } : { items: [{ id: 'pip_1' }] },
     }))

@@ -26,7 +26,9 @@ describe('starting a pipeline', () => {
     let reachable = false
     const server = answers(({ method }) => {
       if (method === 'GET') return problem(503, 'unavailable')
-      return reachable ? { status: 202, body: { id: 'run_1', state: 'queued', pipelineId: 'pip_1' } } : new Error('offline')
+      return reachable
+        ? { status: 202, body: { id: 'run_1', state: 'queued', pipelineId: 'pip_1' } }
+        : new Error('offline')
     })
     const model = new PipelineModel(newClient(server.fetch, origin), signal(false), 'pip_1')
     expect(await model.start({ most: 1 })).toMatchObject({ state: 'failed', problem: { status: 0 } })
@@ -57,7 +59,13 @@ describe('starting a pipeline', () => {
       timestamp: '2026-01-31T12:00:00Z',
       wrong: 'many',
     }
-    const types = { text: 'text', integer: 'integer', number: 'number', boolean: 'boolean', date: 'date' } as const
+    const types = {
+      text: 'text',
+      integer: 'integer',
+      number: 'number',
+      boolean: 'boolean',
+      date: 'date',
+    } as const
     const parameters = {
       ...Object.fromEntries(Object.entries(types).map(([name, type]) => [name, { type }])),
       timestamp: { type: 'timestamp' as const },

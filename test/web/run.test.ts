@@ -2,14 +2,30 @@ import { signal } from '@preact/signals'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { newClient } from '../../web/src/api.ts'
 import { RunModel } from '../../web/src/pages/run/model.ts'
-import { afterEvent, afterProgress, eventTypes, type Run, type RunEvent, type Step } from '../../web/src/pages/run/run.ts'
+import {
+  afterEvent,
+  afterProgress,
+  eventTypes,
+  type Run,
+  type RunEvent,
+  type Step,
+} from '../../web/src/pages/run/run.ts'
 import { meanSpeed, speedometer } from '../../web/src/pages/run/speed.ts'
 import { runMoves, stepMoves } from '#src/domain/run-state.ts'
 import { answers, origin, problem } from './answers.ts'
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString()
 const step = (change: Partial<Step> = {}): Step =>
-  ({ key: 'read', kind: 'extract', state: 'ready', attempt: 0, rowsIn: 0, rowsOut: 0, rowsRejected: 0, ...change }) as Step
+  ({
+    key: 'read',
+    kind: 'extract',
+    state: 'ready',
+    attempt: 0,
+    rowsIn: 0,
+    rowsOut: 0,
+    rowsRejected: 0,
+    ...change,
+  }) as Step
 const newRun = (change: Partial<Run> = {}): Run => ({
   id: 'run_1',
   pipelineId: 'pip_1',
@@ -40,7 +56,15 @@ describe('a run, after what happened', () => {
     )
     expect(run).toMatchObject({ state: 'failed', startedAt: at(1), finishedAt: at(8), durationMs: 7_000 })
     expect(run.steps).toEqual([
-      step({ state: 'succeeded', attempt: 1, rowsIn: 10, rowsOut: 9, startedAt: at(2), finishedAt: at(5), durationMs: 3_000 }),
+      step({
+        state: 'succeeded',
+        attempt: 1,
+        rowsIn: 10,
+        rowsOut: 9,
+        startedAt: at(2),
+        finishedAt: at(5),
+        durationMs: 3_000,
+      }),
       step({
         key: 'check',
         kind: 'check',
@@ -57,7 +81,10 @@ describe('a run, after what happened', () => {
   it('does not go back when the stream begins with what it shows already', () => {
     const shown = newRun({
       state: 'cancelling',
-      steps: [step({ state: 'succeeded', attempt: 2, rowsOut: 9 }), step({ key: 'check', state: 'waiting', attempt: 1 })],
+      steps: [
+        step({ state: 'succeeded', attempt: 2, rowsOut: 9 }),
+        step({ key: 'check', state: 'waiting', attempt: 1 }),
+      ],
     })
     const old: RunEvent[] = [
       { type: 'run.queued', at: at(0) },
@@ -70,21 +97,36 @@ describe('a run, after what happened', () => {
     ]
     expect(after(shown, ...old)).toEqual(shown)
     const over = newRun({ state: 'succeeded' })
-    expect(after(over, { type: 'run.cancelling', at: at(9) }, { type: 'run.failed', at: at(9) })).toEqual(over)
+    expect(after(over, { type: 'run.cancelling', at: at(9) }, { type: 'run.failed', at: at(9) })).toEqual(
+      over,
+    )
   })
 
   it('shows rows of the steps that are at work, and of no other', () => {
-    const shown = newRun({ steps: [step({ state: 'running' }), step({ key: 'check', state: 'succeeded', rowsIn: 7 })] })
+    const shown = newRun({
+      steps: [step({ state: 'running' }), step({ key: 'check', state: 'succeeded', rowsIn: 7 })],
+    })
     const counted = { rowsIn: 5, rowsOut: 4, rowsRejected: 1 }
-    const run = afterProgress(shown, [{ key: 'read', ...counted }, { key: 'check', ...counted }])
-    expect(run.steps.map(({ rowsIn, rowsOut, rowsRejected }) => [rowsIn, rowsOut, rowsRejected])).toEqual([[5, 4, 1], [7, 0, 0]])
+    const run = afterProgress(shown, [
+      { key: 'read', ...counted },
+      { key: 'check', ...counted },
+    ])
+    expect(run.steps.map(({ rowsIn, rowsOut, rowsRejected }) => [rowsIn, rowsOut, rowsRejected])).toEqual([
+      [5, 4, 1],
+      [7, 0, 0],
+    ])
   })
 
   it('listens to every state that a run and a step can come to', () => {
-    const states = [...Object.keys(runMoves).map((state) => `run.${state}`), ...Object.keys(stepMoves).map((state) => `step.${state}`)]
+    const states = [
+      ...Object.keys(runMoves).map((state) => `run.${state}`),
+      ...Object.keys(stepMoves).map((state) => `step.${state}`),
+    ]
     // What never happens to a run while somebody follows it: it begins so, or waits without an event of its own.
     const silent = ['run.waiting', 'step.pending']
-    expect([...eventTypes].sort()).toEqual([...states.filter((type) => !silent.includes(type)), 'step.retrying', 'step.continued'].sort())
+    expect([...eventTypes].sort()).toEqual(
+      [...states.filter((type) => !silent.includes(type)), 'step.retrying', 'step.continued'].sort(),
+    )
   })
 })
 
@@ -140,7 +182,9 @@ describe('a run on a page', () => {
 
   async function open(first = newRun()) {
     let run: Run | undefined = first
-    const quality = [{ stepKey: 'check', rule: 'unique', onFail: 'warn', checked: 9, failed: 0, passed: true }]
+    const quality = [
+      { stepKey: 'check', rule: 'unique', onFail: 'warn', checked: 9, failed: 0, passed: true },
+    ]
     const server = answers(({ path }) => {
       if (path.endsWith('/quality')) return { body: { items: quality } }
       if (path.endsWith('/cancel')) return problem(409, 'conflict', 'The run is failed already.')
@@ -182,7 +226,10 @@ describe('a run on a page', () => {
     const over = newRun({
       state: 'succeeded',
       finishedAt: at(9),
-      steps: [step({ state: 'succeeded', rowsOut: 1_000 }), step({ key: 'check', kind: 'check', state: 'succeeded' })],
+      steps: [
+        step({ state: 'succeeded', rowsOut: 1_000 }),
+        step({ key: 'check', kind: 'check', state: 'succeeded' }),
+      ],
     })
     answer(over)
     const before = looks()

@@ -3,7 +3,11 @@ import { ask, newClient } from '../../web/src/api.ts'
 import { destination, SessionModel } from '../../web/src/session.ts'
 import { answers, origin, problem } from './answers.ts'
 
-const me = { tenant: { id: 'ten_1', name: 'Acme' }, user: { id: 'usr_1', email: 'a@b.c', role: 'owner' }, permissions: [] }
+const me = {
+  tenant: { id: 'ten_1', name: 'Acme' },
+  user: { id: 'usr_1', email: 'a@b.c', role: 'owner' },
+  permissions: [],
+}
 const alone = (work: () => Promise<boolean>) => work()
 
 /** A server that knows the session until `end`, and renews it `renewals` times. */
@@ -39,7 +43,10 @@ describe('the session', () => {
     const session = new SessionModel({ fetch: server.fetch, alone, origin })
     const api = newClient(session.fetch, origin)
     server.end()
-    const all = await Promise.all([ask(api.v1.runs.$get({ query: {} })), ask(api.v1.pipelines.$get({ query: {} }))])
+    const all = await Promise.all([
+      ask(api.v1.runs.$get({ query: {} })),
+      ask(api.v1.pipelines.$get({ query: {} })),
+    ])
     expect(all.map(({ state }) => state)).toEqual(['ready', 'ready'])
     expect(server.paths().filter((path) => path === 'POST /v1/sessions/refresh')).toHaveLength(1)
     expect(server.paths()).toHaveLength(5)
@@ -145,9 +152,15 @@ describe('an answer', () => {
   })
 
   it('is a problem where there is none, or none that can be read', async () => {
-    expect(await asked(() => new Error('offline'))).toMatchObject({ problem: { code: 'unreachable', status: 0 } })
+    expect(await asked(() => new Error('offline'))).toMatchObject({
+      problem: { code: 'unreachable', status: 0 },
+    })
     for (const body of ['<h1>Bad gateway</h1>', '{}', '"no"'])
-      expect(await asked(() => ({ status: 502, body }))).toMatchObject({ problem: { code: 'unreadable', status: 502 } })
-    expect(await asked(() => ({ status: 200, body: '{"tenant"' }))).toMatchObject({ problem: { code: 'unreadable' } })
+      expect(await asked(() => ({ status: 502, body }))).toMatchObject({
+        problem: { code: 'unreadable', status: 502 },
+      })
+    expect(await asked(() => ({ status: 200, body: '{"tenant"' }))).toMatchObject({
+      problem: { code: 'unreadable' },
+    })
   })
 })

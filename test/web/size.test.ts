@@ -40,7 +40,9 @@ it('gives a browser the first page in 40 KiB, whichever page that is', async () 
   }
   const shell = new Set(namesIn(index).flatMap((name) => [...withImports(name)]))
   const entry = [...shell].find((name) => name.startsWith('index-') && name.endsWith('.js')) ?? ''
-  const pages = [...(texts.get(entry) ?? '').matchAll(/import\(`?"?\.\/([\w.-]+\.js)/g)].map(([, name]) => name ?? '')
+  const pages = [...(texts.get(entry) ?? '').matchAll(/import\(`?"?\.\/([\w.-]+\.js)/g)].map(
+    ([, name]) => name ?? '',
+  )
   expect(pages.length).toBeGreaterThanOrEqual(7)
 
   const styles = [...sizes.keys()].filter((name) => name.endsWith('.css') && !shell.has(name))

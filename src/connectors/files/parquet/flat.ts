@@ -19,6 +19,7 @@ export function openFlat(pages: ChunkPages, { name, leaf, shape }: FlatColumn): 
   let left = 0
   let dictionary: Sink | undefined
   let toSkip = 0
+  let kept: { rows: number; sink: Sink } | undefined
 
   const nextPage = async (): Promise<void> => {
     page = undefined
@@ -67,7 +68,9 @@ export function openFlat(pages: ChunkPages, { name, leaf, shape }: FlatColumn): 
         if (count > 0) take(leaf.sink(count), 0, count, () => new Uint8Array(count))
         toSkip -= count
       }
-      const sink = leaf.sink(rows)
+      // A batch is good until the next one is asked for, so its memory is.
+      if (kept?.rows !== rows) kept = { rows, sink: leaf.sink(rows) }
+      const { sink } = kept
       let nulls: Uint8Array | undefined
       for (let at = 0; at < rows;) {
         if (left === 0) await nextPage()

@@ -24,7 +24,7 @@ const closed = 2
 
 type Browser = {
   visible: ReadonlySignal<boolean>
-  openStream: (url: string) => Pick<EventSource, 'addEventListener' | 'close' | 'readyState'>
+  openStream: (url: string) => EventTarget & { readonly readyState: number; close(): void }
 }
 
 /** One run and what happens to it, for as long as its page is open and seen. */
