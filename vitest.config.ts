@@ -2,10 +2,13 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'web/test/**/*.test.{ts,tsx}'],
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    pool: 'threads',
+    projects: [
+      { extends: true, test: { name: 'weir', include: ['test/**/*.test.ts'], exclude: ['test/browser/**'] } },
+      // Needs Debian's Chromium, which npm cannot bring; see .ci/run.
+      { extends: true, test: { name: 'browser', include: ['test/browser/**/*.test.ts'] } },
+    ],
   },
 })

@@ -17,11 +17,15 @@ describe('the documents', () => {
   it('name only files and folders that are there', () => {
     const missing = documents.flatMap((document) => {
       const text = textOf(document)
-      const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, to = '']) => join(dirname(document), to))
-      const named = [...text.matchAll(/`((?:src|web|local|test|docs|migrations|examples|bench|\.ci)(?:\/[\w.*-]+)*)\/?`/g)].map(
-        ([, path = '']) => path,
+      const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, to = '']) =>
+        join(dirname(document), to),
       )
-      return [...links, ...named].filter((path) => !path.includes('*') && !existsSync(join(root, path))).map((path) => `${document}: ${path}`)
+      const named = [
+        ...text.matchAll(/`((?:src|web|local|test|docs|migrations|examples|bench|\.ci)(?:\/[\w.*-]+)*)\/?`/g),
+      ].map(([, path = '']) => path)
+      return [...links, ...named]
+        .filter((path) => !path.includes('*') && !existsSync(join(root, path)))
+        .map((path) => `${document}: ${path}`)
     })
     expect(documents.length).toBeGreaterThan(8)
     expect(missing).toEqual([])
@@ -29,7 +33,9 @@ describe('the documents', () => {
 
   it('name only npm scripts that are there', () => {
     const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> }
-    const named = documents.flatMap((document) => [...textOf(document).matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name))
+    const named = documents.flatMap((document) =>
+      [...textOf(document).matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name),
+    )
     expect(named.length).toBeGreaterThan(5)
     expect(named.filter((name) => !(name in scripts))).toEqual([])
   })

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, lt, sql } from 'drizzle-orm'
+import { and, eq, gt, sql } from 'drizzle-orm'
 import type { PipelineId, RunId } from '#src/domain/id.ts'
 import { notFound } from '#src/domain/problem.ts'
 import type { Parameters } from '#src/domain/parameters.ts'
@@ -172,23 +172,34 @@ export type RunFilter = {
   before?: RunId | undefined
 }
 
+/** Written out: this is the console's most frequent question, and building it anew each time is a tenth of its cost. */
+const listing = `
+  select r.id, r.pipeline_id as "pipelineId", p.name as "pipelineName", v.version, r.state, r.trigger, r.parameters,
+    r.started_by as "startedBy", r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"
+  from runs r
+  join pipelines p on p.tenant_id = r.tenant_id and p.id = r.pipeline_id
+  join pipeline_versions v on v.tenant_id = r.tenant_id and v.id = r.version_id
+  where r.tenant_id = $1 and ($2::text is null or r.pipeline_id = $2) and ($3::text is null or r.state = $3)
+    and ($4::text is null or r.id < $4)
+  order by r.id desc limit $5`
+
 /** Newest first; one row more than `limit` says that there are further ones. */
 export async function listRuns(db: TenantDb, filter: RunFilter, limit: number): Promise<Run[]> {
-  const [rows] = await db.run(
-    selectRuns(db)
-      .where(
-        and(
-          eq(runs.tenantId, db.tenantId),
-          filter.pipelineId ? eq(runs.pipelineId, filter.pipelineId) : undefined,
-          filter.state ? eq(runs.state, filter.state) : undefined,
-          filter.before ? lt(runs.id, filter.before) : undefined,
-        ),
-      )
-      .orderBy(desc(runs.id))
-      .limit(limit + 1),
-  )
-  return rows
+  const { pipelineId = null, state = null, before = null } = filter
+  const [found] = await db.statements([
+    { text: listing, params: [db.tenantId, pipelineId, state, before, limit + 1] },
+  ])
+  return ((found?.rows ?? []) as Listed[]).map((run) => ({
+    ...run,
+    createdAt: new Date(run.createdAt),
+    startedAt: run.startedAt === null ? null : new Date(run.startedAt),
+    finishedAt: run.finishedAt === null ? null : new Date(run.finishedAt),
+  }))
 }
+
+/** Times come as the server writes them. */
+type Times = 'createdAt' | 'startedAt' | 'finishedAt'
+type Listed = Omit<Run, Times> & { createdAt: string; startedAt: string | null; finishedAt: string | null }
 
 export type Step = {
   key: string

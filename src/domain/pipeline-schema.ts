@@ -121,20 +121,25 @@ export const definitionSchema = z.strictObject({
   steps: z.array(z.record(z.string(), z.unknown())).min(1).max(mostSteps),
 })
 
-/** For editors: the whole definition, as it is written. */
-export const pipelineJsonSchema = z.toJSONSchema(
-  definitionSchema.extend({
-    steps: z
-      .array(
-        z.union(
-          stepKinds.map((kind) =>
-            kind === 'transform'
-              ? stepSchemas.transform.extend({ transform: z.array(z.union(operators)).min(1) })
-              : stepSchemas[kind],
+/** For editors: the whole definition, as it is written. Made when it is first asked for, not when the Worker starts. */
+export function pipelineJsonSchema(): z.core.JSONSchema.BaseSchema {
+  schema ??= z.toJSONSchema(
+    definitionSchema.extend({
+      steps: z
+        .array(
+          z.union(
+            stepKinds.map((kind) =>
+              kind === 'transform'
+                ? stepSchemas.transform.extend({ transform: z.array(z.union(operators)).min(1) })
+                : stepSchemas[kind],
+            ),
           ),
-        ),
-      )
-      .min(1),
-  }),
-  { io: 'input', unrepresentable: 'any', target: 'draft-2020-12' },
-)
+        )
+        .min(1),
+    }),
+    { io: 'input', unrepresentable: 'any', target: 'draft-2020-12' },
+  )
+  return schema
+}
+
+let schema: z.core.JSONSchema.BaseSchema | undefined

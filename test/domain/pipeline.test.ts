@@ -296,7 +296,7 @@ steps:
   })
 
   it('has a JSON Schema that names every kind of step', () => {
-    const text = JSON.stringify(pipelineJsonSchema)
+    const text = JSON.stringify(pipelineJsonSchema())
     for (const kind of ['extract', 'transform', 'sql', 'check', 'load', 'wait', 'deduplicate', 'row_count'])
       expect(text).toContain(kind)
   })

@@ -53,7 +53,7 @@ describe('the functions that move a run', () => {
           })
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     )
   })
 

@@ -4,6 +4,7 @@ import {
   happened,
   leftovers,
   nothing,
+  runState,
   stepRow,
   tableOf,
   tally,
@@ -65,7 +66,7 @@ async function killAt(runId: string, step: string, isMiddle: (rowsOut: number) =
 }
 
 async function finishes(runId: string): Promise<void> {
-  await until('the run to end', async () => (await stateOf(runId)) === 'succeeded', 30_000)
+  await until('the run to end', async () => (await runState(services.owner, runId)) === 'succeeded', 30_000)
   // A message that could not be sent then is sent by the tick.
   await until('the last wake-up to be consumed', async () => {
     await ageOutbox(services.owner, acme.id)
@@ -73,14 +74,6 @@ async function finishes(runId: string): Promise<void> {
     return (await leftovers(services.owner, runId)).wakes === 0
   })
   expect(await leftovers(services.owner, runId)).toEqual(nothing)
-}
-
-async function stateOf(runId: string): Promise<string> {
-  const { rows: found } = await services.owner.query<{ state: string }>(
-    'select state from runs where id = $1',
-    [runId],
-  )
-  return found[0]?.state ?? 'unknown'
 }
 
 /** A read that began anew would have made another. */
@@ -151,7 +144,7 @@ describe('a Worker that is killed', () => {
     into: both`,
       ),
     )
-    await until('nothing to be running', async () => (await stateOf(runId)) === 'waiting')
+    await until('nothing to be running', async () => (await runState(services.owner, runId)) === 'waiting')
     await worker.kill()
     await worker.restart()
 

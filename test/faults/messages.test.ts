@@ -1,7 +1,16 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
 import { door, type Door } from '#test/support/door.ts'
-import { ageOutbox, happened, leftovers, nothing, tableOf, tally, tallyOf } from '#test/support/ledger.ts'
+import {
+  ageOutbox,
+  happened,
+  leftovers,
+  nothing,
+  runState,
+  tableOf,
+  tally,
+  tallyOf,
+} from '#test/support/ledger.ts'
 import { pool } from '#test/support/own-stack.ts'
 import { connect, pipeline, readRun, start, upload, warehouseTable } from '#test/support/pipeline.ts'
 import { attempts, inject, tick, type Armed } from '#test/support/qstash.ts'
@@ -96,7 +105,7 @@ describe('messages that come twice, in another order, or one in ten not at all',
         // A message that QStash lost for good comes again with the tick.
         await ageOutbox(owner, acme.id)
         await tick(env, here.url)
-        const states = await Promise.all(started.map(async ({ id }) => (await readRun(acme, id)).state))
+        const states = await Promise.all(started.map(({ id }) => runState(owner, id)))
         const left = await Promise.all(started.map(async ({ id }) => (await leftovers(owner, id)).wakes))
         return states.every((state) => over.test(state)) && left.every((wakes) => wakes === 0)
       },

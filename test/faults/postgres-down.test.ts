@@ -3,7 +3,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startPostgres, type Postgres } from '#local/postgres.ts'
-import { leftovers, nothing, stepRow, tableOf, tally, tallyOf, ageOutbox } from '#test/support/ledger.ts'
+import {
+  ageOutbox,
+  leftovers,
+  nothing,
+  runState,
+  stepRow,
+  tableOf,
+  tally,
+  tallyOf,
+} from '#test/support/ledger.ts'
 import { manyRows } from '#test/support/many-rows.ts'
 import { client, ownServices, type OwnServices } from '#test/support/own-stack.ts'
 import { connect, pipeline, readRun, start, upload, warehouseTable } from '#test/support/pipeline.ts'
@@ -49,44 +58,40 @@ const middleOf = (runId: string, step: string) =>
     return state === 'running' && out > 0 && out < rows ? out : undefined
   })
 
-describe('a database that is away for five seconds in the middle of a run', () => {
-  it('makes the run late and changes nothing else', async () => {
-    const table = warehouseTable()
-    const runId = await start(
-      acme,
-      await pipeline(
-        acme,
-        `retry: { attempts: 5, first: 500ms, jitter: false }
+async function ends(runId: string, ...steps: string[]): Promise<void> {
+  await until('the run to end', async () => /succeeded|failed/.test(await runState(owner, runId)), 40_000)
+  expect((await readRun(acme, runId)).steps).toMatchObject(
+    steps.map((key) => ({ key, state: 'succeeded', rowsIn: rows, rowsOut: rows })),
+  )
+  // A message that could not be sent then is sent by the tick.
+  await until('the last wake-up to be consumed', async () => {
+    await ageOutbox(owner, acme.id)
+    await tick(services.env, here.url)
+    return (await leftovers(owner, runId)).wakes === 0
+  })
+  expect(await leftovers(owner, runId)).toEqual(nothing)
+}
+
+const read = `retry: { attempts: 5, first: 500ms, jitter: false }
 steps:
-  - id: read
-    extract: { connection: files, stream: many.parquet }
-    into: many
-  - id: publish
-    load: { from: many, connection: warehouse, table: public.${table}, mode: append }`,
-      ),
-    )
+  - { id: read, extract: { connection: files, stream: many.parquet }, into: many }`
+
+describe('a database that goes away in the middle of a run', () => {
+  it('for five seconds, makes the extract late and changes nothing else', async () => {
+    const runId = await start(acme, await pipeline(acme, read))
     await middleOf(runId, 'read')
     await outage(5_000)
-    // The warehouse is on the same server: now both ends of the load go away at once, with what was staged.
+    await ends(runId, 'read')
+    expect(await tally(owner, await tableOf(owner, acme.id, 'many'))).toEqual(tallyOf(rows))
+  })
+
+  it('together with the warehouse that is on its server, loses what was staged and no row', async () => {
+    const table = warehouseTable()
+    const publish = `{ from: many, connection: warehouse, table: public.${table}, mode: append }`
+    const runId = await start(acme, await pipeline(acme, `${read}\n  - { id: publish, load: ${publish} }`))
     await middleOf(runId, 'publish')
     await outage(0)
-    await until(
-      'the run to end',
-      async () => /succeeded|failed/.test((await readRun(acme, runId)).state),
-      40_000,
-    )
-    expect((await readRun(acme, runId)).steps).toMatchObject([
-      { key: 'read', state: 'succeeded', rowsIn: rows, rowsOut: rows },
-      { key: 'publish', state: 'succeeded', rowsIn: rows, rowsOut: rows },
-    ])
-    // A message that could not be sent then is sent by the tick.
-    await until('the last wake-up to be consumed', async () => {
-      await ageOutbox(owner, acme.id)
-      await tick(services.env, here.url)
-      return (await leftovers(owner, runId)).wakes === 0
-    })
-    expect(await leftovers(owner, runId)).toEqual(nothing)
-    expect(await tally(owner, await tableOf(owner, acme.id, 'many'))).toEqual(tallyOf(rows))
+    await ends(runId, 'read', 'publish')
     const warehouse = await client(services.warehouse.url)
     expect(await tally(warehouse, table)).toEqual(tallyOf(rows))
     await warehouse.end()

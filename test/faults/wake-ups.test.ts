@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
-import { ageOutbox, leftovers, nothing } from '#test/support/ledger.ts'
+import { ageOutbox, leftovers, nothing, runState } from '#test/support/ledger.ts'
 import { pool } from '#test/support/own-stack.ts'
 import { end, json, pipeline, readRun, start, type RunJson } from '#test/support/pipeline.ts'
 import { inject, tick } from '#test/support/qstash.ts'
@@ -110,7 +110,7 @@ describe('a wake-up that was lost', () => {
     await until('the run to be sent again', async () => {
       await ageOutbox(owner, acme.id)
       await tick(env, here.url)
-      return (await readRun(acme, runId)).state === 'succeeded'
+      return (await runState(owner, runId)) === 'succeeded'
     })
     await until('the wake-up to be consumed', async () => (await leftovers(owner, runId)).wakes === 0)
     expect(await leftovers(owner, runId)).toEqual(nothing)

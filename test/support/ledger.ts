@@ -32,6 +32,11 @@ export async function leftovers(owner: Sql, runId: string): Promise<Leftovers> {
   return row
 }
 
+export async function runState(owner: Sql, runId: string): Promise<string> {
+  const { rows } = await owner.query<{ state: string }>('select state from runs where id = $1', [runId])
+  return rows[0]?.state ?? 'unknown'
+}
+
 /** The table of a dataset's current version. */
 export async function tableOf(owner: Sql, tenantId: string, dataset: string): Promise<string> {
   const { rows } = await owner.query<{ version: string }>(

@@ -38,7 +38,7 @@ export function RunsTable({ runs, caption, ofOnePipeline = false }: RunsTablePro
                 <a href={`/pipelines/${run.pipelineId}`}>{run.pipelineName}</a>
               </td>
             )}
-            <td data-label="State">
+            <td data-label="State" data-double>
               <StatusPill state={run.state} />
             </td>
             <td data-number data-label="Version">

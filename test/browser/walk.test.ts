@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { consoleFiles } from '#local/console-files.ts'
 import { connect, finished, pipeline, upload, warehouseTable } from '#test/support/pipeline.ts'
 import { world, type Tenant, type World } from '#test/support/world.ts'
-import { builtConsole } from './built.ts'
+import { builtConsole } from '#test/web/built.ts'
 import { launchChromium } from './chromium.ts'
 
 const patienceMs = 10_000
@@ -156,6 +156,7 @@ it('asks who is signed out to sign in, says when that is wrong, and goes on to w
   // The access token runs out, and nobody notices.
   await context.clearCookies({ name: '__Host-access' })
   await page.getByRole('link', { name: 'Runs' }).click()
+  await heading('Runs').waitFor()
   await page.getByRole('row', { name: /failed/ }).waitFor()
   expect((await context.cookies()).map(({ name }) => name).sort()).toEqual([
     '__Host-access',
