@@ -11,19 +11,20 @@ export async function withBenchStack<T>(
   use: (stack: Stack) => Promise<T>,
 ): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), 'weir-bench-'))
-  const stack = await startStack({ ...options, dir })
   try {
-    return await use(stack)
+    const stack = await startStack({ ...options, dir })
+    try {
+      return await use(stack)
+    } finally {
+      await stack.stop()
+    }
   } finally {
-    await stack.stop()
     await rm(dir, { recursive: true, force: true })
   }
 }
 
-export type Caller = { api: Api; keys: string[] }
-
 /** A tenant with some API keys: each of them has a limit of its own. */
-export async function caller(stack: Stack, keys = 1): Promise<Caller> {
+export async function caller(stack: Stack, keys = 1): Promise<{ api: Api; keys: readonly string[] }> {
   const account = {
     email: `${crypto.randomUUID()}@example.com`,
     password: 'a password for the bench',
@@ -37,28 +38,21 @@ export async function caller(stack: Stack, keys = 1): Promise<Caller> {
   return { api: openApi(stack.url, made[0]), keys: made }
 }
 
-export async function savePipeline(
-  stack: Stack,
-  key: string,
-  name: string,
-  steps: object[],
-): Promise<string> {
-  const definition = { apiVersion: 'weir/v1', kind: 'Pipeline', name, steps }
-  const response = await fetch(`${stack.url}/v1/pipelines`, {
-    method: 'POST',
-    headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' },
-    body: JSON.stringify(definition),
+export async function savePipeline(api: Api, steps: readonly object[]): Promise<string> {
+  const name = `bench-${crypto.randomUUID()}`
+  const saved = await api.post<{ id: string }>('/v1/pipelines', {
+    apiVersion: 'weir/v1',
+    kind: 'Pipeline',
+    name,
+    steps,
   })
-  if (response.status !== 201) throw new Error(await response.text())
-  return ((await response.json()) as { id: string }).id
+  return saved.id
 }
 
-export async function startRun(stack: Stack, key: string, pipelineId: string): Promise<string> {
-  const response = await fetch(`${stack.url}/v1/runs`, {
-    method: 'POST',
-    headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ pipelineId }),
-  })
-  if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`)
-  return ((await response.json()) as { id: string }).id
-}
+/** Steps that do nothing, one after the other. */
+export const idleSteps = (count: number): object[] =>
+  Array.from({ length: count }, (_, i) => ({
+    id: `s${i}`,
+    wait: { for: '0s' },
+    ...(i === 0 ? {} : { after: [`s${i - 1}`] }),
+  }))

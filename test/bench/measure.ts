@@ -8,6 +8,8 @@ export type Benchmark = {
   /** The names that it measures. */
   names: readonly string[]
   targets: Readonly<Record<string, Target>>
+  /** Takes so long that it runs only when it is named, or with --all. */
+  isLong?: true
   run(say: (line: string) => void): Promise<Record<string, Measure>>
 }
 

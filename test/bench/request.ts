@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Agent, request as httpRequest } from 'node:http'
 import { buildProgram } from '#local/build.ts'
 import type { Stack } from '#local/stack.ts'
 import { startWorker, type WorkerHost } from '#local/worker.ts'
@@ -11,7 +10,8 @@ import { connectDatabase } from '#src/db/database.ts'
 import { listRuns } from '#src/db/runs.ts'
 import { defaultLimits } from '#src/domain/limit.ts'
 import type { TenantId } from '#src/domain/id.ts'
-import { caller, savePipeline, startRun, withBenchStack } from './bench-stack.ts'
+import { caller, idleSteps, savePipeline, withBenchStack } from './bench-stack.ts'
+import { inParallel, openClient } from './client.ts'
 import { measured, type Benchmark } from './measure.ts'
 
 const rounds = 5
@@ -25,10 +25,10 @@ export const request: Benchmark = {
   targets: { request_vs_floor: { atMost: 1.5 } },
   run: (say) =>
     withBenchStack({}, async (stack) => {
-      const { keys } = await caller(stack, rounds + 1)
+      const { api, keys } = await caller(stack, rounds + 1)
       const [key = ''] = keys
-      const pipeline = await savePipeline(stack, key, 'listed', [{ id: 'a', wait: { for: '0s' } }])
-      for (let i = 0; i < 20; i++) await startRun(stack, key, pipeline)
+      const pipelineId = await savePipeline(api, idleSteps(1))
+      for (let i = 0; i < 20; i++) await api.post('/v1/runs', { pipelineId })
       const floorWorker = await startFloor(stack, key)
       const { worker } = stack
       if (!worker) throw new Error('the bench needs the Worker')
@@ -126,20 +126,7 @@ async function ticks(pid: number): Promise<number> {
 }
 
 async function load(url: string, key: string, total: number): Promise<void> {
-  const agent = new Agent({ keepAlive: true, maxSockets: inFlight })
-  let left = total
-  const one = () =>
-    new Promise<void>((resolve, reject) => {
-      const sent = httpRequest(url, { agent, headers: { authorization: `Bearer ${key}` } }, (response) => {
-        if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`))
-        response.resume().on('end', resolve)
-      })
-      sent.on('error', reject).end()
-    })
-  await Promise.all(
-    Array.from({ length: inFlight }, async () => {
-      while (left-- > 0) await one()
-    }),
-  )
-  agent.destroy()
+  const client = openClient(inFlight)
+  await inParallel(total, inFlight, () => client.ask('GET', url, key))
+  client.close()
 }

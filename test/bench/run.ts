@@ -2,21 +2,26 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { buildWhenStale, root } from '#local/build.ts'
+import { burst } from './burst.ts'
 import { chain } from './chain.ts'
 import { flights } from './flights.ts'
 import type { Benchmark, Measure, Target } from './measure.ts'
+import { memory } from './memory.ts'
 import { request } from './request.ts'
 import { size } from './size.ts'
 import { startup } from './startup.ts'
 import { testTime } from './test-time.ts'
 
-const benchmarks: readonly Benchmark[] = [flights, chain, request, size, startup, testTime]
+const benchmarks: readonly Benchmark[] = [flights, memory, chain, burst, request, size, startup, testTime]
 const file = join(root, 'bench', 'results.json')
 
 type Results = { machine: object; versions: object; measures: Record<string, Measure> }
 
-/** Runs what was asked for by name, or everything, and keeps the last figures of the rest. */
-async function main(asked: readonly string[]): Promise<void> {
+/** Runs what was asked for by name, or everything that is not long, and keeps the last figures of the rest. */
+async function main(args: readonly string[]): Promise<void> {
+  const asked = args.filter((arg) => arg !== '--all')
+  const isWanted = ({ names, isLong }: Benchmark) =>
+    asked.length > 0 ? names.some((name) => asked.includes(name)) : !isLong || args.includes('--all')
   const known = benchmarks.flatMap(({ names }) => names)
   const unknown = asked.filter((name) => !known.includes(name))
   if (unknown.length > 0)
@@ -24,8 +29,7 @@ async function main(asked: readonly string[]): Promise<void> {
   await buildWhenStale((line) => console.log(line))
   const before = JSON.parse(await readFile(file, 'utf8').catch(() => '{"measures":{}}')) as Results
   const measures = { ...before.measures }
-  for (const benchmark of benchmarks) {
-    if (asked.length > 0 && !benchmark.names.some((name) => asked.includes(name))) continue
+  for (const benchmark of benchmarks.filter(isWanted)) {
     console.log(`\n${benchmark.names.join(', ')}`)
     Object.assign(measures, await benchmark.run((line) => console.log(`  ${line}`)))
     await save(measures)

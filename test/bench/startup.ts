@@ -43,7 +43,7 @@ async function untilFirstAnswer(options: {
   readyPath?: string
 }): Promise<number> {
   const startedMs = performance.now()
-  const worker = await startWorker(options)
+  const worker = await startWorker({ ...options, onLine: () => undefined })
   const ms = performance.now() - startedMs
   await worker.stop()
   return ms

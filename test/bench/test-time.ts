@@ -6,6 +6,7 @@ import { measured, type Benchmark } from './measure.ts'
 /** How long `npm test` takes; a run that fails has no time. */
 export const testTime: Benchmark = {
   names: ['test_time'],
+  isLong: true,
   targets: { test_time: { atMost: 180 } },
   async run() {
     const startedMs = performance.now()

@@ -21,7 +21,7 @@ afterAll(async () => {
   await database.drop()
 })
 
-describe('app.sweep', () => {
+describe('the outbox', () => {
   const swept = async () => {
     const { rows } = await calls.client.query<{ tenant_id: string; payload: { runId: string } }>(
       'select * from app.sweep(1000)',
@@ -95,5 +95,25 @@ describe('app.sweep', () => {
     for (let copy = 0; copy < 4; copy++)
       expect((await calls.claim(runId, outboxId, 'msg_early')).outcome).toBe('idle')
     expect((await leftovers(owner, runId)).wakes).toBe(1)
+  })
+
+  it('gives both free places away when two runs end at once and wake the same third', async () => {
+    const pipelineId = await plannedPipeline(owner, tenantId, fork.slice(0, 1), { concurrency: 2 })
+    const [one, two, three, four] = [
+      await calls.start(pipelineId),
+      await calls.start(pipelineId),
+      await calls.start(pipelineId),
+      await calls.start(pipelineId),
+    ]
+    const ends = [await claimed(one, 'msg_one'), await claimed(two, 'msg_two')]
+    for (const waiting of [three, four])
+      expect((await calls.claim(waiting, null, 'msg_early')).outcome).toBe('queued')
+    const woken = []
+    for (const [i, run] of [one, two].entries()) {
+      const step = ends[i]?.step
+      if (step) woken.push(...(await calls.complete(run, step, { state: 'succeeded' }, 'msg')).wakes)
+    }
+    expect(woken.map(({ runId }) => runId)).toEqual([three, three])
+    expect((await claimed(three, 'msg_three')).wakes).toMatchObject([{ runId: four }])
   })
 })
