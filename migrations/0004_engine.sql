@@ -138,6 +138,7 @@ as $$
 declare
   outcome text;
   waiting text;
+  counted boolean := false;
 begin
   select case
       when r.state = 'cancelling' then 'cancelled'
@@ -151,13 +152,16 @@ begin
     where v.tenant_id = r.tenant_id and v.pipeline_id = r.pipeline_id and v.concurrency is not null
   ) then
     perform from public.pipelines where tenant_id = r.tenant_id and id = r.pipeline_id for no key update;
+    counted := true;
   end if;
   update public.runs
   set state = outcome, finished_at = clock_timestamp(), unfinished = 0, events = p_seq + 1
   where tenant_id = r.tenant_id and id = r.id;
   insert into public.run_events (tenant_id, run_id, seq, type, actor)
   values (r.tenant_id, r.id, p_seq + 1, 'run.' || outcome, app.actor());
-  waiting := app.next_queued(r.tenant_id, r.pipeline_id, r.id);
+  if counted then
+    waiting := app.next_queued(r.tenant_id, r.pipeline_id, r.id);
+  end if;
   return jsonb_build_object('runState', outcome, 'wakes',
     case when waiting is null then '[]'::jsonb
       else jsonb_build_array(jsonb_build_object('id', app.wake(r.tenant_id, waiting), 'runId', waiting)) end);
@@ -281,12 +285,13 @@ declare
   seq integer;
   finished integer := 0;
   readied integer := 0;
-  moved boolean;
   over boolean := p_result->>'state' in ('succeeded', 'failed', 'cancelled');
   until timestamptz := clock_timestamp() + coalesce((p_result->>'delayMs')::bigint, 0) * interval '1 ms';
   wakes bigint[] := '{}';
   next_state text := p_result->>'state';
   made bigint;
+  ended text[] := array[p_key];
+  skipped text[];
 begin
   select * into r from public.runs where tenant_id = tenant and id = p_run for no key update;
   if not found or r.finished_at is not null then
@@ -327,7 +332,7 @@ begin
     finished := 1;
     if r.state <> 'cancelling' then
       loop
-        moved := false;
+        skipped := '{}';
         for n in
           select w.key, w.map_index, w.run_when, cardinality(w.needs) as total,
             count(*) filter (where d.state = 'succeeded') as succeeded,
@@ -335,7 +340,7 @@ begin
             count(*) filter (where d.state = 'skipped') as skipped
           from public.steps w
           join public.steps d on d.tenant_id = tenant and d.run_id = p_run and d.key = any(w.needs)
-          where w.tenant_id = tenant and w.run_id = p_run and w.state = 'pending'
+          where w.tenant_id = tenant and w.run_id = p_run and w.state = 'pending' and w.needs && ended
           group by w.key, w.map_index, w.run_when, w.needs, w.position
           order by w.position
         loop
@@ -351,10 +356,11 @@ begin
             readied := readied + 1;
           else
             finished := finished + 1;
-            moved := true;
+            skipped := skipped || n.key;
           end if;
         end loop;
-        exit when not moved;
+        exit when skipped = '{}';
+        ended := skipped;
       end loop;
     end if;
   end if;

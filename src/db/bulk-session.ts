@@ -1,5 +1,6 @@
 import type { Client } from '@neondatabase/serverless'
 import { sqlStateOf } from './failure.ts'
+import { FrugalWebSocket } from './frugal-web-socket.ts'
 import { encodeStatement, syncMessage, type Param } from './wire.ts'
 
 export type BulkStatement = { text: string; params: readonly Param[] }
@@ -51,6 +52,7 @@ export class BulkSession {
   static async open(makeClient: () => Client, claim: () => Promise<string>): Promise<BulkSession> {
     const client = makeClient()
     client.neonConfig.coalesceWrites = false
+    client.neonConfig.webSocketConstructor = FrugalWebSocket
     const session = new BulkSession(client, claim)
     try {
       await client.connect()
