@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 
@@ -76,7 +76,10 @@ export async function buildConsole(outDir: string): Promise<void> {
   await buildWeb({ root: join(root, 'web'), logLevel: 'warn', build: { outDir, emptyOutDir: true } })
 }
 
-/** Bundles one entry into `<outDir>/<entry>.js`, with PostgreSQL's grammar as `libpg-query.wasm` beside it. */
+/**
+ * Bundles one entry into `<outDir>/<entry>.js`, with what it loads later as `part-*.js` and PostgreSQL's grammar as
+ * `libpg-query.wasm` beside it.
+ */
 export async function buildProgram(options: {
   entry: string
   platform: Platform
@@ -88,10 +91,11 @@ export async function buildProgram(options: {
   await bundle({
     absWorkingDir: root,
     entryPoints: [options.entry],
-    outfile: file,
+    outdir: options.outDir,
+    chunkNames: 'part-[hash]',
     bundle: true,
+    splitting: true,
     minify: true,
-    keepNames: true,
     format: 'esm',
     target: 'es2024',
     platform: 'browser',
@@ -105,8 +109,29 @@ export async function buildProgram(options: {
     plugins: [nodeModules, besideWasm(options.platform), consoleModule(options.consoleDir)],
   })
   await writeFile(join(options.outDir, 'libpg-query.wasm'), await readGrammar())
-  const text = await readFile(file)
-  return { file, bytes: text.length, gzipBytes: gzipSync(text, { level: 9 }).length }
+  return { file, ...(await sizeOf(file)) }
+}
+
+/** The modules of a program built into a folder, by their paths in it, the entry first. */
+export async function modulesOf(file: string): Promise<{ path: string; contents: string }[]> {
+  const names = (await readdir(dirname(file))).filter(
+    (name) => name.endsWith('.js') && name !== basename(file),
+  )
+  return Promise.all(
+    [basename(file), ...names].map(async (path) => ({
+      path,
+      contents: await readFile(join(dirname(file), path), 'utf8'),
+    })),
+  )
+}
+
+/** All of a program's JavaScript. */
+export async function sizeOf(file: string): Promise<{ bytes: number; gzipBytes: number }> {
+  const texts = (await modulesOf(file)).map(({ contents }) => Buffer.from(contents))
+  return {
+    bytes: texts.reduce((sum, text) => sum + text.length, 0),
+    gzipBytes: texts.reduce((sum, text) => sum + gzipSync(text, { level: 9 }).length, 0),
+  }
 }
 
 /** Node's own modules come from the platform; CommonJS packages reach them through an import, for there is no `require`. */

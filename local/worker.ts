@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream'
 
 import { Log, LogLevel, Miniflare } from 'miniflare'
 
-import { bundles } from './build.ts'
+import { bundles, modulesOf } from './build.ts'
 import { lastWords } from './last-words.ts'
 import { claimPort, freePort, loopback } from './ports.ts'
 import { awaitAnswer } from './ready.ts'
@@ -72,7 +72,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
       for (const stream of [stdout, stderr]) createInterface(stream).on('line', words.note)
     },
     modules: [
-      { type: 'ESModule', path: 'worker.js', contents: await readFile(script, 'utf8') },
+      ...(await modulesOf(script)).map((module) => ({ type: 'ESModule' as const, ...module })),
       {
         type: 'CompiledWasm',
         path: 'libpg-query.wasm',

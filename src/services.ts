@@ -6,7 +6,7 @@ import { secretBox } from './db/secrets.ts'
 import { defaultLimits } from './domain/limit.ts'
 import type { Env } from './env.ts'
 import { printLine } from './http/request-log.ts'
-import { loadParser } from './lineage/sql.ts'
+import type { SqlParser } from './lineage/sql.ts'
 import { jobSender } from './queues/send.ts'
 import { connectStorage } from './storage/storage.ts'
 
@@ -16,6 +16,9 @@ export function buildServices(env: Env, parserModule: WebAssembly.Module): Servi
   const cache = connectRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN })
   const send = jobSender({ url: env.QSTASH_URL, token: env.QSTASH_TOKEN, publicUrl: env.PUBLIC_URL })
   const tell = liveTeller(cache)
+  let loaded: Promise<SqlParser> | undefined
+  const parser = () =>
+    (loaded ??= import('./lineage/sql.ts').then(({ loadParser }) => loadParser(parserModule)))
   return {
     env,
     cache,
@@ -34,7 +37,7 @@ export function buildServices(env: Env, parserModule: WebAssembly.Module): Servi
       secretAccessKey: env.S3_SECRET_ACCESS_KEY,
     }),
     secrets: secretBox([env.MASTER_KEY, ...(env.MASTER_KEY_PREVIOUS ? [env.MASTER_KEY_PREVIOUS] : [])]),
-    parser: loadParser(parserModule),
+    parser: { checkSelect: async (text, parameters) => (await parser()).checkSelect(text, parameters) },
     async send(tenantId, messages) {
       try {
         await send(tenantId, messages)

@@ -1,4 +1,4 @@
-import { fileKey, filesPrefix } from '#src/connectors/connectors.ts'
+import { fileKey, filesPrefix } from '#src/connectors/files/key.ts'
 import { getConnection } from '#src/db/connections.ts'
 import type { ConnectionId } from '#src/domain/id.ts'
 import type { Page, PageRequest } from '#src/domain/page.ts'

@@ -13,12 +13,11 @@ import {
 import { badPatterns } from '#src/db/patterns.ts'
 import { newId, type PipelineId } from '#src/domain/id.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
-import { parsePipeline, type Definition } from '#src/domain/pipeline.ts'
+import type { Definition } from '#src/domain/pipeline.ts'
 import { graphOf, type SqlReads } from '#src/domain/pipeline-graph.ts'
 import type { SourceMap } from '#src/domain/pipeline-source.ts'
 import { Problem, type FieldProblem } from '#src/domain/problem.ts'
 import { actorName } from '#src/domain/role.ts'
-import { nextFire } from '#src/domain/schedule.ts'
 import { allow, type Context } from './context.ts'
 
 export type Source = { text: string; format: 'yaml' | 'json' }
@@ -41,7 +40,7 @@ export async function createPipeline(
   allow(ctx, 'pipelines:write')
   const { definition, plan, warnings } = await checked(ctx, source)
   const id = newId('pipeline', ctx.now())
-  await insertPipeline(ctx.tenantDb, id, newVersion(ctx, definition, plan, source))
+  await insertPipeline(ctx.tenantDb, id, await newVersion(ctx, definition, plan, source))
   return { id, version: 1, name: definition.name, warnings }
 }
 
@@ -60,7 +59,7 @@ export async function updatePipeline(
     id,
     expected,
     current.version,
-    newVersion(ctx, definition, plan, source),
+    await newVersion(ctx, definition, plan, source),
   )
   if (version === undefined) throw stale()
   return { id, version, name: definition.name, warnings }
@@ -103,6 +102,8 @@ export async function deletePipeline(
 }
 
 async function checked(ctx: Context, source: Source) {
+  // Loaded when somebody saves: YAML and the schema of a definition are a third of what a Worker starts with.
+  const { parsePipeline } = await import('#src/domain/pipeline.ts')
   const parsed = parsePipeline(source.text, source.format)
   if (!parsed.ok) throw refused(parsed.fields)
   const { definition } = parsed
@@ -204,22 +205,25 @@ async function readsOfSql(ctx: Context, definition: Definition, source: SourceMa
   return reads
 }
 
-const newVersion = (
+async function newVersion(
   ctx: Context,
   definition: Definition,
   plan: NewVersion['plan'],
   source: Source,
-): NewVersion => ({
-  id: newId('pipelineVersion', ctx.now()),
-  definition,
-  plan,
-  source: source.text,
-  format: source.format,
-  createdBy: actorName(ctx.actor),
-  schedules: definition.triggers.map(({ cron, timezone }) => ({
-    id: newId('schedule', ctx.now()),
-    cron,
-    timezone,
-    nextFireAt: nextFire(cron, timezone, ctx.now()),
-  })),
-})
+): Promise<NewVersion> {
+  const { nextFire } = await import('#src/domain/schedule.ts')
+  return {
+    id: newId('pipelineVersion', ctx.now()),
+    definition,
+    plan,
+    source: source.text,
+    format: source.format,
+    createdBy: actorName(ctx.actor),
+    schedules: definition.triggers.map(({ cron, timezone }) => ({
+      id: newId('schedule', ctx.now()),
+      cron,
+      timezone,
+      nextFireAt: nextFire(cron, timezone, ctx.now()),
+    })),
+  }
+}

@@ -1,10 +1,10 @@
 import type * as z from 'zod'
 import type { ConnectionId, TenantId } from '#src/domain/id.ts'
-import { tenantKey, type StorageKey } from '#src/storage/key.ts'
 import type { Storage } from '#src/storage/storage.ts'
 import type { CheckResult, Reader, ReadOptions, Stream } from './connector.ts'
 import { checkFiles, discoverFiles, filesConfig, filesSecret } from './files/connection.ts'
 import { openFile } from './files/files.ts'
+import { fileKey, filesPrefix } from './files/key.ts'
 import { checkConnection as checkPostgres } from './postgres/check.ts'
 import { postgresConfig, postgresSecret, type PostgresConnection } from './postgres/config.ts'
 import { discoverStreams } from './postgres/discover.ts'
@@ -101,13 +101,6 @@ export async function dropLoadStage(
 ): Promise<void> {
   if (connection.kind === 'postgres') await dropStage(toPostgres(connection), load, optionsOf(connection))
 }
-
-/** Where a file of a files connection is kept. */
-export const fileKey = (tenantId: TenantId, connectionId: ConnectionId, name: string): StorageKey =>
-  tenantKey(tenantId, `connections/${connectionId}/${name}`)
-
-/** The part of its files' keys that is below the tenant's folder. */
-export const filesPrefix = (connectionId: ConnectionId): string => `connections/${connectionId}/`
 
 const folderOf = ({ tenantId, id }: OpenConnection) => ({ tenantId, prefix: filesPrefix(id) })
 

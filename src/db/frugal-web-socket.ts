@@ -29,7 +29,7 @@ export class FrugalWebSocket {
     this.socket.close(code, reason)
   }
 
-  send(data: ArrayBuffer | ArrayBufferView | string): void {
+  send(data: string | BufferSource): void {
     this.socket.send(data)
   }
 

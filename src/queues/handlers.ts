@@ -1,12 +1,19 @@
-import { dropStage } from '#src/actions/stages.ts'
-import { tick } from '#src/actions/tick.ts'
-import { deliver } from '#src/engine/deliver.ts'
 import type { EngineServices } from '#src/engine/services.ts'
 import type { JobHandlers } from './receive.ts'
 
 /** What each job does; every one of them may run twice. */
 export const jobHandlers = (services: EngineServices): JobHandlers => ({
-  run: (payload, delivery) => deliver(services, payload, delivery),
-  'drop-stage': (payload) => dropStage(services, payload),
-  tick: () => tick(services),
+  // Loaded with the first job of its kind: an isolate that only answers requests starts without the engine.
+  run: async (payload, delivery) => {
+    const { deliver } = await import('#src/engine/deliver.ts')
+    await deliver(services, payload, delivery)
+  },
+  'drop-stage': async (payload) => {
+    const { dropStage } = await import('#src/actions/stages.ts')
+    await dropStage(services, payload)
+  },
+  tick: async () => {
+    const { tick } = await import('#src/actions/tick.ts')
+    await tick(services)
+  },
 })

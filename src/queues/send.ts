@@ -1,4 +1,4 @@
-import { Client } from '@upstash/qstash'
+import type { Client } from '@upstash/qstash'
 import type { TenantId } from '#src/domain/id.ts'
 import type { Message } from '#src/domain/job.ts'
 
@@ -12,9 +12,12 @@ const tenantParallelism = 20
  * database when it arrives.
  */
 export function jobSender(options: { url: string; token: string; publicUrl: string }): SendJobs {
-  const client = new Client({ baseUrl: options.url, token: options.token })
+  let client: Client | undefined
   return async (tenantId, messages) => {
     if (messages.length === 0) return
+    // Loaded with the first message: most isolates only answer requests that send none.
+    const qstash = await import('@upstash/qstash')
+    client ??= new qstash.Client({ baseUrl: options.url, token: options.token })
     await client.batchJSON(
       messages.map(({ job, payload, notBefore, traceparent }) => ({
         url: `${options.publicUrl}/jobs/${job}`,
