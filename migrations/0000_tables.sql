@@ -20,6 +20,9 @@ CREATE TABLE "connections" (
 	"kind" text NOT NULL,
 	"config" jsonb NOT NULL,
 	"secret" text,
+	"concurrency" integer,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"rests_until" timestamp with time zone,
 	"version" integer DEFAULT 1 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -112,6 +115,7 @@ CREATE TABLE "pipelines" (
 	"id" text NOT NULL,
 	"name" text NOT NULL,
 	"current_version" integer NOT NULL,
+	"paused_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"deleted_at" timestamp with time zone,
@@ -139,6 +143,7 @@ CREATE TABLE "run_events" (
 	"at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
 	"type" text NOT NULL,
 	"step_key" text,
+	"map_index" integer,
 	"actor" text NOT NULL,
 	"data" jsonb,
 	CONSTRAINT "run_events_tenant_id_run_id_seq_pk" PRIMARY KEY("tenant_id","run_id","seq")
@@ -151,6 +156,13 @@ CREATE TABLE "runs" (
 	"version_id" text NOT NULL,
 	"state" text NOT NULL,
 	"trigger" text NOT NULL,
+	"priority" smallint DEFAULT 0 NOT NULL,
+	"scheduled_for" timestamp with time zone,
+	"parent_run_id" text,
+	"parent_step_key" text,
+	"parent_map_index" integer,
+	"rerun_of" text,
+	"backfill_id" text,
 	"parameters" jsonb NOT NULL,
 	"started_by" text NOT NULL,
 	"traceparent" text,
@@ -195,7 +207,12 @@ CREATE TABLE "steps" (
 	"map_index" integer DEFAULT 0 NOT NULL,
 	"kind" text NOT NULL,
 	"position" integer NOT NULL,
+	"connection" text,
 	"needs" text[] NOT NULL,
+	"uses" text[],
+	"needs_succeeded" integer DEFAULT 0 NOT NULL,
+	"needs_failed" integer DEFAULT 0 NOT NULL,
+	"needs_skipped" integer DEFAULT 0 NOT NULL,
 	"run_when" text NOT NULL,
 	"state" text NOT NULL,
 	"attempt" integer DEFAULT 0 NOT NULL,
@@ -203,6 +220,13 @@ CREATE TABLE "steps" (
 	"lease_until" timestamp with time zone,
 	"claimed_by" text,
 	"next_attempt_at" timestamp with time zone,
+	"attempt_at" timestamp with time zone,
+	"answer_key" text,
+	"answer" jsonb,
+	"output" jsonb,
+	"map_total" integer,
+	"map_open" integer,
+	"map_begun" integer,
 	"cursor" jsonb,
 	"rows_in" bigint DEFAULT 0 NOT NULL,
 	"rows_out" bigint DEFAULT 0 NOT NULL,
@@ -218,6 +242,7 @@ CREATE TABLE "steps" (
 CREATE TABLE "tenants" (
 	"tenant_id" text PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
+	"concurrency" integer,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
@@ -259,10 +284,16 @@ CREATE UNIQUE INDEX "pipeline_versions_number" ON "pipeline_versions" USING btre
 CREATE UNIQUE INDEX "pipelines_name" ON "pipelines" USING btree ("tenant_id","name") WHERE deleted_at is null;--> statement-breakpoint
 CREATE INDEX "runs_pipeline" ON "runs" USING btree ("tenant_id","pipeline_id","id");--> statement-breakpoint
 CREATE INDEX "runs_open" ON "runs" USING btree ("tenant_id","pipeline_id","id") WHERE finished_at is null;--> statement-breakpoint
+CREATE INDEX "runs_queued" ON "runs" USING btree ("tenant_id","pipeline_id","priority" DESC NULLS LAST,"id") WHERE state = 'queued';--> statement-breakpoint
+CREATE INDEX "runs_children" ON "runs" USING btree ("tenant_id","parent_run_id") WHERE parent_run_id is not null and finished_at is null;--> statement-breakpoint
+CREATE INDEX "runs_backfill" ON "runs" USING btree ("tenant_id","backfill_id","id") WHERE backfill_id is not null;--> statement-breakpoint
 CREATE INDEX "runs_deadline" ON "runs" USING btree ("deadline_at") WHERE finished_at is null;--> statement-breakpoint
 CREATE INDEX "schedules_due" ON "schedules" USING btree ("next_fire_at");--> statement-breakpoint
 CREATE INDEX "schedules_pipeline" ON "schedules" USING btree ("tenant_id","pipeline_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "sessions_token" ON "sessions" USING btree ("token_hash");--> statement-breakpoint
 CREATE INDEX "sessions_family" ON "sessions" USING btree ("tenant_id","family_id");--> statement-breakpoint
+CREATE INDEX "steps_open" ON "steps" USING btree ("tenant_id","run_id","position","map_index") WHERE state in ('ready', 'running', 'waiting');--> statement-breakpoint
+CREATE INDEX "steps_pending" ON "steps" USING btree ("tenant_id","run_id") WHERE state = 'pending';--> statement-breakpoint
+CREATE INDEX "steps_connection" ON "steps" USING btree ("tenant_id","connection") WHERE connection is not null and state in ('ready', 'running');--> statement-breakpoint
 CREATE INDEX "steps_lease" ON "steps" USING btree ("lease_until") WHERE state = 'running';--> statement-breakpoint
 CREATE UNIQUE INDEX "users_email" ON "users" USING btree (lower("email"));

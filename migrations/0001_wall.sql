@@ -1,6 +1,7 @@
 -- The wall between tenants. Roles:
 --   weir_app     what the Worker connects as: owns nothing, bypasses nothing, makes nothing.
 --   weir_query   what a tenant's own SQL runs as: reads and fills dataset tables behind the wall, and nothing else.
+--   weir_engine  what the engine's functions run as: behind the wall too, for the tenant whose claim they have checked.
 --   weir_system  owns the few functions that may look across tenants or make a table; nobody can sign in as it.
 do $$
 begin
@@ -9,6 +10,9 @@ begin
   end if;
   if not exists (select from pg_roles where rolname = 'weir_query') then
     create role weir_query nologin nosuperuser nobypassrls nocreatedb nocreaterole noinherit;
+  end if;
+  if not exists (select from pg_roles where rolname = 'weir_engine') then
+    create role weir_engine nologin nosuperuser nobypassrls nocreatedb nocreaterole noinherit;
   end if;
   if not exists (select from pg_roles where rolname = 'weir_system') then
     create role weir_system nologin nosuperuser nobypassrls nocreatedb nocreaterole noinherit;
@@ -23,7 +27,7 @@ grant weir_query to weir_app with inherit false, set true;
 --> statement-breakpoint
 do $$
 begin
-  execute format('grant weir_system to %I with inherit true, set true', current_user);
+  execute format('grant weir_system, weir_engine to %I with inherit true, set true', current_user);
 end
 $$;
 --> statement-breakpoint
@@ -31,16 +35,16 @@ create schema app;
 --> statement-breakpoint
 create schema data;
 --> statement-breakpoint
-grant usage on schema app to weir_app, weir_query, weir_system;
+grant usage on schema app to weir_app, weir_query, weir_engine, weir_system;
 --> statement-breakpoint
 -- A function can only be given to an owner who may create in its schema; taken back when the last one is made.
-grant create on schema app to weir_system;
+grant create on schema app to weir_system, weir_engine;
 --> statement-breakpoint
 grant usage on schema data to weir_app, weir_query;
 --> statement-breakpoint
 grant usage, create on schema data to weir_system;
 --> statement-breakpoint
-grant usage on schema public to weir_app, weir_system;
+grant usage on schema public to weir_app, weir_engine, weir_system;
 --> statement-breakpoint
 revoke create on schema public from public;
 --> statement-breakpoint
@@ -88,8 +92,9 @@ create function app.actor() returns text
 language sql stable parallel safe
 as $$ select split_part(current_setting('app.claim', true), '.', 2) $$;
 --> statement-breakpoint
--- Puts the wall around one table: forced row security, one policy a command for the Worker's role, and one for the role
--- that owns the cross-tenant functions.
+-- Puts the wall around one table: forced row security, one policy a command for the Worker's role, one for the engine's
+-- functions, which set app.tenant to what the claim says whenever they begin, and one for the role that owns the
+-- cross-tenant functions.
 create procedure app.wall(target regclass)
 language plpgsql
 as $$
@@ -102,8 +107,9 @@ begin
   execute format('create policy tenant_insert on %s for insert to weir_app with check (tenant_id = (select app.tenant_id()))', target);
   execute format('create policy tenant_update on %s for update to weir_app using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()))', target);
   execute format('create policy tenant_delete on %s for delete to weir_app using (tenant_id = (select app.tenant_id()))', target);
+  execute format('create policy engine on %s for all to weir_engine using (tenant_id = current_setting(''app.tenant'')) with check (tenant_id = current_setting(''app.tenant''))', target);
   execute format('create policy system on %s for all to weir_system using (true) with check (true)', target);
-  execute format('grant select, insert, update, delete on %s to weir_system', target);
+  execute format('grant select, insert, update, delete on %s to weir_engine, weir_system', target);
 end
 $$;
 --> statement-breakpoint

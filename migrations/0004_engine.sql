@@ -2,6 +2,8 @@
 -- deliveries of one run decide one after the other, and it writes only where the fence of the step still is the caller's.
 -- Rows are locked FOR NO KEY UPDATE: FOR UPDATE would wait for transactions that only refer to the run, such as two steps
 -- that both made a version before they complete, and would wait for ever.
+-- They run as weir_engine: app.enter() checks the claim once a call, and inside the wall reads what was checked, not the
+-- signature again with every statement. Nobody can become that role but by calling them.
 -- Durations come in milliseconds. Errors: WE001 the step is no longer the caller's, WE002 the run is being cancelled.
 
 -- Whether a step may start, given what became of the steps it needs: 'run', 'skip' or 'wait'.
@@ -29,116 +31,260 @@ as $$
   end
 $$;
 --> statement-breakpoint
--- Notes a wake-up of the run to be delivered after the commit. Returns its number.
-create function app.wake(p_tenant text, p_run text, p_not_before timestamptz default null) returns bigint
+-- Begins a call as weir_engine: the tenant of a good claim, for the wall of this transaction; without one, nobody's.
+create function app.enter() returns text
+language sql volatile
+as $$ select nullif(set_config('app.tenant', coalesce(app.tenant_id(), ''), true), '') $$;
+--> statement-breakpoint
+-- Notes a wake-up of the run to be delivered after the commit. Returns {"id","runId","notBefore"}.
+create function app.wake(p_tenant text, p_run text, p_not_before timestamptz) returns jsonb
 language sql
 as $$
   insert into public.outbox (tenant_id, kind, payload, not_before, send_after)
   values (p_tenant, 'run', jsonb_build_object('runId', p_run), p_not_before, coalesce(p_not_before, now()) + interval '60 s')
-  returning id
+  returning jsonb_build_object('id', id, 'runId', p_run, 'notBefore', not_before)
 $$;
 --> statement-breakpoint
--- Starts a run of the pipeline's current version: the run, its steps, its first event and its wake-up.
--- Returns {"runId","outboxId"}, or null when there is no such pipeline.
-create function app.start_run(p_run text, p_pipeline text, p_parameters jsonb, p_trigger text, p_traceparent text)
+-- So many wake-ups of one run. More than a few deliveries of one run only wait for each other: each goes on to the next
+-- ready step by itself.
+create function app.wakes(p_tenant text, p_run text, p_count integer) returns jsonb
+language sql
+as $$
+  select coalesce(jsonb_agg(app.wake(p_tenant, p_run, null)), '[]') from generate_series(1, least(p_count, 16))
+$$;
+--> statement-breakpoint
+-- Starts a run of the pipeline: the run, its steps, its first event and its wake-up. p_options, all optional:
+-- {"parameters", "checkedFor" (the version that they were checked against), "version" (the current one), "traceparent",
+-- "priority" (the definition's), "scheduledFor", "backfillId", "parent": {"runId","step","mapIndex"}}.
+-- Returns {"runId","outboxId"}; null when there is no such pipeline; {"refused"}: 'version' when the current one is not
+-- the one that the parameters were checked for, 'parameters' when nobody checked any and it wants some.
+create function app.start_run(p_run text, p_pipeline text, p_trigger text, p_options jsonb)
 returns jsonb
-language plpgsql
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-  tenant text := app.tenant_id();
+  tenant text := app.enter();
   version record;
 begin
-  select v.id, v.plan into version
+  select v.id, v.version, v.plan, v.definition->'parameters' as parameters, (v.definition->>'priority')::smallint as priority into version
   from public.pipelines p
-  join public.pipeline_versions v on v.tenant_id = p.tenant_id and v.pipeline_id = p.id and v.version = p.current_version
+  join public.pipeline_versions v on v.tenant_id = p.tenant_id and v.pipeline_id = p.id
+    and v.version = coalesce((p_options->>'version')::integer, p.current_version)
   where p.tenant_id = tenant and p.id = p_pipeline and p.deleted_at is null;
   if not found then
     return null;
+  elsif version.version <> (p_options->>'checkedFor')::integer then
+    return '{"refused": "version"}';
+  elsif not p_options ? 'checkedFor' and exists (
+    select from jsonb_each(version.parameters) d where d.value->'default' is null
+  ) then
+    return '{"refused": "parameters"}';
   end if;
-  insert into public.runs (tenant_id, id, pipeline_id, version_id, state, trigger, parameters, started_by, traceparent, unfinished, events)
-  values (tenant, p_run, p_pipeline, version.id, 'queued', p_trigger, p_parameters, app.actor(), p_traceparent,
+  insert into public.runs (tenant_id, id, pipeline_id, version_id, state, trigger, priority, scheduled_for,
+    parent_run_id, parent_step_key, parent_map_index, backfill_id, parameters, started_by, traceparent, unfinished, events)
+  values (tenant, p_run, p_pipeline, version.id, 'queued', p_trigger,
+    coalesce((p_options->>'priority')::smallint, version.priority, 0), (p_options->>'scheduledFor')::timestamptz,
+    p_options->'parent'->>'runId', p_options->'parent'->>'step', (p_options->'parent'->>'mapIndex')::integer,
+    p_options->>'backfillId', coalesce(p_options->'parameters', '{}'), app.actor(), p_options->>'traceparent',
     jsonb_array_length(version.plan), 1);
-  insert into public.steps (tenant_id, run_id, key, kind, position, needs, run_when, state)
-  select tenant, p_run, s.key, s.kind, s.position, s.needs, s."when", case when cardinality(s.needs) = 0 or s."when" = 'always' then 'ready' else 'pending' end
-  from jsonb_to_recordset(version.plan) as s(key text, kind text, position integer, needs text[], "when" text);
+  insert into public.steps (tenant_id, run_id, key, kind, position, connection, needs, uses, run_when, state)
+  select tenant, p_run, s.key, s.kind, s.position, s.connection, s.needs, s.uses, s."when",
+    case when cardinality(s.needs) = 0 or s."when" = 'always' then 'ready' else 'pending' end
+  from jsonb_to_recordset(version.plan)
+    as s(key text, kind text, position integer, connection text, needs text[], uses text[], "when" text);
   insert into public.run_events (tenant_id, run_id, seq, type, actor, data)
   values (tenant, p_run, 1, 'run.queued', app.actor(), jsonb_build_object('trigger', p_trigger));
-  return jsonb_build_object('runId', p_run, 'outboxId', app.wake(tenant, p_run));
+  return jsonb_build_object('runId', p_run, 'outboxId', (app.wake(tenant, p_run, null)->>'id')::bigint);
 end
 $$;
 --> statement-breakpoint
--- Fires a schedule once: moves it on from the time that was due, and starts the run with its parameters' defaults.
--- Null when another tick was first.
-create function app.fire_schedule(p_schedule text, p_due timestamptz, p_next timestamptz, p_run text)
-returns jsonb
-language plpgsql
+-- Whether a step may start with the connection: neither resting nor in use as often as it may be. The caller holds its row.
+create function app.has_place(p_tenant text, p_connection public.connections) returns boolean
+language sql stable
 as $$
-declare
-  tenant text := app.tenant_id();
-  pipeline text;
-begin
-  update public.schedules set next_fire_at = p_next
-  where tenant_id = tenant and id = p_schedule and next_fire_at = p_due
-  returning pipeline_id into pipeline;
-  if pipeline is null then
-    return null;
-  end if;
-  return app.start_run(p_run, pipeline, '{}', 'schedule', null);
-end
+  select coalesce((p_connection).concurrency > (
+    select count(*) from public.steps b
+    where b.tenant_id = p_tenant and b.connection = (p_connection).name and b.state = 'running'), true)
 $$;
 --> statement-breakpoint
 -- The next step of a locked run that can start now, claimed for a delivery: leased, fenced, counted. A step whose lease
 -- has run out is taken over; so is one that an earlier attempt of the same delivery held (p_retry), at once. When the
--- run's time is up nothing waits any longer: the delivery ends each step that it is given.
+-- run's time is up nothing waits any longer: the delivery ends each step that it is given. A step whose connection has no
+-- place is passed over; one whose connection rests comes back when it has rested. A place is nothing but a running step,
+-- so it cannot outlive one.
 create function app.take_step(p_run public.runs, p_delivery text, p_retry boolean, p_lease_ms integer)
 returns public.steps
-language sql
+language plpgsql
 as $$
-  update public.steps s
-  set state = 'running', attempt = s.attempt + 1, fence = s.fence + 1, claimed_by = p_delivery,
-      lease_until = clock_timestamp() + p_lease_ms * interval '1 ms', next_attempt_at = null,
-      started_at = coalesce(s.started_at, clock_timestamp())
-  where s.tenant_id = (p_run).tenant_id and s.run_id = (p_run).id and (s.key, s.map_index) = (
-    select c.key, c.map_index from public.steps c
-    where c.tenant_id = (p_run).tenant_id and c.run_id = (p_run).id
-      and (c.state = 'ready' and coalesce(c.next_attempt_at <= clock_timestamp(), true)
-        or c.state = 'waiting' and c.next_attempt_at <= clock_timestamp()
-        or c.state in ('ready', 'waiting') and (p_run).deadline_at < clock_timestamp()
-        or c.state = 'running' and (c.lease_until < clock_timestamp() or p_retry and c.claimed_by = p_delivery))
-    order by c.position, c.map_index
-    limit 1)
-  returning s.*
+declare
+  c record;
+  s public.steps;
+  other public.connections;
+  full_ones text[] := '{}';
+begin
+  loop
+    select o.key, o.map_index, o.state, o.connection into c from public.steps o
+    where o.tenant_id = p_run.tenant_id and o.run_id = p_run.id and o.state in ('ready', 'running', 'waiting')
+      and (o.state = 'ready' and coalesce(o.next_attempt_at <= clock_timestamp(), true)
+        or o.state = 'waiting' and o.next_attempt_at <= clock_timestamp()
+        or o.state in ('ready', 'waiting') and p_run.deadline_at < clock_timestamp()
+        or o.state = 'running' and (o.lease_until < clock_timestamp() or p_retry and o.claimed_by = p_delivery))
+      and (o.connection is null or o.connection <> all(full_ones))
+    order by o.position, o.map_index
+    limit 1;
+    if not found then
+      return s;
+    end if;
+    if c.connection is not null and c.state <> 'running' then
+      select * into other from public.connections n where n.tenant_id = p_run.tenant_id and n.name = c.connection
+      for no key update;
+      if found and p_run.deadline_at > clock_timestamp() then
+        if other.rests_until > clock_timestamp() then
+          update public.steps t set next_attempt_at = other.rests_until
+          where t.tenant_id = p_run.tenant_id and t.run_id = p_run.id and t.key = c.key and t.map_index = c.map_index;
+          perform app.wake(p_run.tenant_id, p_run.id, other.rests_until);
+          continue;
+        elsif not app.has_place(p_run.tenant_id, other) then
+          full_ones := full_ones || c.connection;
+          continue;
+        end if;
+      end if;
+    end if;
+    update public.steps t
+    set state = 'running', fence = t.fence + 1, claimed_by = p_delivery, next_attempt_at = null, answer_key = null,
+        attempt = t.attempt + case when t.state = 'running' or t.attempt_at is null then 1 else 0 end,
+        attempt_at = case when t.state = 'running' or t.attempt_at is null then clock_timestamp() else t.attempt_at end,
+        lease_until = clock_timestamp() + p_lease_ms * interval '1 ms',
+        started_at = coalesce(t.started_at, clock_timestamp())
+    where t.tenant_id = p_run.tenant_id and t.run_id = p_run.id and t.key = c.key and t.map_index = c.map_index
+    returning * into s;
+    return s;
+  end loop;
+end
+$$;
+--> statement-breakpoint
+-- A run that waits for a place with the connection and was passed over for the want of one; woken, or null.
+create function app.wake_for_place(p_tenant text, p_connection text, p_run text) returns jsonb
+language plpgsql
+as $$
+declare
+  other public.connections;
+  waiting text;
+begin
+  select * into other from public.connections n
+  where n.tenant_id = p_tenant and n.name = p_connection and n.concurrency is not null
+  for no key update;
+  if not found or not app.has_place(p_tenant, other) then
+    return null;
+  end if;
+  select o.run_id into waiting from public.steps o
+  join public.runs q on q.tenant_id = o.tenant_id and q.id = o.run_id
+  where o.tenant_id = p_tenant and o.connection = p_connection and o.state = 'ready' and o.run_id <> p_run
+    and q.state in ('running', 'waiting')
+  order by q.priority desc, o.run_id limit 1;
+  return case when waiting is not null then app.wake(p_tenant, waiting, null) end;
+end
 $$;
 --> statement-breakpoint
 -- What the Worker needs to know of a claimed step.
 create function app.step_json(s public.steps) returns jsonb
-language sql immutable
+language sql stable
 as $$
   select jsonb_build_object('key', s.key, 'mapIndex', s.map_index, 'kind', s.kind, 'attempt', s.attempt, 'fence', s.fence,
-    'cursor', s.cursor, 'rowsIn', s.rows_in, 'rowsOut', s.rows_out, 'rowsRejected', s.rows_rejected)
+    'cursor', s.cursor, 'rowsIn', s.rows_in, 'rowsOut', s.rows_out, 'rowsRejected', s.rows_rejected,
+    'attemptAt', s.attempt_at, 'answer', s.answer,
+    'outputs', case when s.uses is not null then (
+      select jsonb_object_agg(d.key, jsonb_build_object('rowsIn', d.rows_in, 'rowsOut', d.rows_out,
+        'rowsRejected', d.rows_rejected, 'state', d.state) || coalesce(d.output, '{}'))
+      from public.steps d where d.tenant_id = s.tenant_id and d.run_id = s.run_id and d.key = any(s.uses) and d.map_index = 0) end)
 $$;
 --> statement-breakpoint
--- The oldest run of the pipeline, other than p_run, that waits for a place.
+-- The run, other than p_run, that is next for a place: of the pipeline, or of the whole tenant when p_pipeline is null.
 create function app.next_queued(p_tenant text, p_pipeline text, p_run text) returns text
 language sql stable
 as $$
-  select q.id from public.runs q
-  where q.tenant_id = p_tenant and q.pipeline_id = p_pipeline and q.finished_at is null and q.state = 'queued' and q.id <> p_run
-    and exists (select from public.pipeline_versions v where v.tenant_id = q.tenant_id and v.id = q.version_id and v.concurrency is not null)
-  order by q.id limit 1
+  select q.id
+  from public.pipelines p
+  cross join lateral (
+    select w.id, w.priority, w.version_id from public.runs w
+    where w.tenant_id = p_tenant and w.pipeline_id = p.id and w.state = 'queued' and w.id <> p_run
+    order by w.priority desc nulls last, w.id limit 1) q
+  join public.pipeline_versions v on v.tenant_id = p_tenant and v.id = q.version_id
+  where p.tenant_id = p_tenant and (p_pipeline is null or p.id = p_pipeline) and p.paused_at is null
+    and (p_pipeline is not null and v.concurrency is not null or p_pipeline is null and coalesce(v.concurrency > (
+      select count(*) from public.runs b
+      where b.tenant_id = p_tenant and b.pipeline_id = p.id and b.finished_at is null and b.state <> 'queued'), true))
+  order by q.priority desc, q.id limit 1
 $$;
 --> statement-breakpoint
--- Ends a locked run whose steps are all finished, says so, and wakes the next one that waits for its place. Where places
--- are counted, runs of one pipeline end one after the other and never while another counts: else a run could find no
--- place at the moment when its place became free, and nobody would wake it.
--- Returns {"runState","wakes"}.
-create function app.finish_run(r public.runs, p_seq integer) returns jsonb
+-- Tells what waits for the steps p_keys of a locked run that they have ended as p_state: readies it, skips it, and tells
+-- on what was skipped. Returns what moved, in the order in which it did.
+create function app.propagate(p_tenant text, p_run text, p_keys text[], p_state text, out keys text[], out states text[])
+language plpgsql
+as $$
+declare
+  ended text[] := p_keys;
+  how text := p_state;
+  moved_keys text[];
+  moved_states text[];
+begin
+  keys := '{}';
+  states := '{}';
+  loop
+    with counted as (
+      select w.key, w.run_when, w.needs,
+        w.needs_succeeded + case when how = 'succeeded' then h.hits else 0 end as succeeded,
+        w.needs_failed + case when how in ('failed', 'cancelled') then h.hits else 0 end as failed,
+        w.needs_skipped + case when how = 'skipped' then h.hits else 0 end as skipped
+      from public.steps w
+      cross join lateral (select count(*)::integer as hits from unnest(w.needs) need where need = any(ended)) h
+      where w.tenant_id = p_tenant and w.run_id = p_run and w.state = 'pending' and w.needs && ended
+    ), moved as (
+      update public.steps t
+      set needs_succeeded = c.succeeded, needs_failed = c.failed, needs_skipped = c.skipped,
+        state = case d.verdict when 'run' then 'ready' when 'skip' then 'skipped' else 'pending' end,
+        finished_at = case d.verdict when 'skip' then clock_timestamp() end
+      from counted c
+      cross join lateral (
+        select app.decide(c.run_when, cardinality(c.needs), c.succeeded, c.failed, c.skipped) as verdict) d
+      where t.tenant_id = p_tenant and t.run_id = p_run and t.key = c.key and t.map_index = 0
+      returning t.key, t.state, t.position)
+    select array_agg(m.key order by m.position), array_agg(m.state order by m.position)
+    into moved_keys, moved_states
+    from moved m where m.state <> 'pending';
+    exit when moved_keys is null;
+    keys := keys || moved_keys;
+    states := states || moved_states;
+    ended := array(select k from unnest(moved_keys, moved_states) as m(k, s) where s = 'skipped');
+    how := 'skipped';
+    exit when ended = '{}';
+  end loop;
+end
+$$;
+--> statement-breakpoint
+-- Writes events of a locked run, numbered on from p_seq.
+create function app.tell(p_tenant text, p_run text, p_seq integer, p_types text[], p_keys text[], p_maps integer[], p_datas jsonb[])
+returns void
+language sql
+as $$
+  insert into public.run_events (tenant_id, run_id, seq, type, step_key, map_index, actor, data)
+  select p_tenant, p_run, p_seq + e.n, e.type, e.key, e.map, app.actor(), e.data
+  from unnest(p_types, p_keys, p_maps, p_datas) with ordinality as e(type, key, map, data, n)
+$$;
+--> statement-breakpoint
+-- Ends a locked run whose steps are all finished, says so, and wakes who waits for its place and who waits for it. Where
+-- places are counted, runs of one pipeline (or tenant) end one after the other and never while another counts: else a run
+-- could find no place at the moment when its place became free, and nobody would wake it.
+-- The events p_types… are written with its own. Returns {"runState","wakes"}.
+create function app.finish_run(r public.runs, p_types text[], p_keys text[], p_maps integer[], p_datas jsonb[]) returns jsonb
 language plpgsql
 as $$
 declare
   outcome text;
   waiting text;
-  counted boolean := false;
+  places record;
+  wakes jsonb := '[]';
 begin
   select case
       when r.state = 'cancelling' then 'cancelled'
@@ -146,44 +292,81 @@ begin
       when bool_or(s.warned) then 'succeeded_with_warnings'
       else 'succeeded' end
   into outcome
-  from public.steps s where s.tenant_id = r.tenant_id and s.run_id = r.id;
-  if exists (
-    select from public.pipeline_versions v
-    where v.tenant_id = r.tenant_id and v.pipeline_id = r.pipeline_id and v.concurrency is not null
-  ) then
+  from public.steps s where s.tenant_id = r.tenant_id and s.run_id = r.id and s.map_index = 0;
+  update public.steps t
+  set state = 'cancelled', finished_at = clock_timestamp(), fence = t.fence + 1, lease_until = null, claimed_by = null
+  where t.tenant_id = r.tenant_id and t.run_id = r.id and t.state in ('ready', 'running', 'waiting');
+  select t.concurrency is not null as of_tenant, exists (
+      select from public.pipeline_versions v
+      where v.tenant_id = r.tenant_id and v.pipeline_id = r.pipeline_id and v.concurrency is not null) as of_pipeline
+  into places
+  from public.tenants t where t.tenant_id = r.tenant_id;
+  if places.of_tenant then
+    perform from public.tenants where tenant_id = r.tenant_id for no key update;
+  end if;
+  if places.of_pipeline then
     perform from public.pipelines where tenant_id = r.tenant_id and id = r.pipeline_id for no key update;
-    counted := true;
   end if;
+  perform app.tell(r.tenant_id, r.id, r.events, p_types || ('run.' || outcome), p_keys || null::text,
+    p_maps || null::integer, p_datas || null::jsonb);
   update public.runs
-  set state = outcome, finished_at = clock_timestamp(), unfinished = 0, events = p_seq + 1
+  set state = outcome, finished_at = clock_timestamp(), unfinished = 0, events = r.events + cardinality(p_types) + 1
   where tenant_id = r.tenant_id and id = r.id;
-  insert into public.run_events (tenant_id, run_id, seq, type, actor)
-  values (r.tenant_id, r.id, p_seq + 1, 'run.' || outcome, app.actor());
-  if counted then
+  if places.of_pipeline then
     waiting := app.next_queued(r.tenant_id, r.pipeline_id, r.id);
+    if waiting is not null then
+      wakes := wakes || app.wake(r.tenant_id, waiting, null);
+    end if;
   end if;
-  return jsonb_build_object('runState', outcome, 'wakes',
-    case when waiting is null then '[]'::jsonb
-      else jsonb_build_array(jsonb_build_object('id', app.wake(r.tenant_id, waiting), 'runId', waiting)) end);
+  if places.of_tenant then
+    waiting := app.next_queued(r.tenant_id, null, r.id);
+    if waiting is not null then
+      wakes := wakes || app.wake(r.tenant_id, waiting, null);
+    end if;
+  end if;
+  if r.parent_run_id is not null then
+    wakes := wakes || coalesce(app.answer(r.tenant_id, r.parent_run_id, r.parent_step_key, r.parent_map_index, r.id,
+      jsonb_build_object('runId', r.id, 'state', outcome)), '[]');
+  end if;
+  return jsonb_build_object('runState', outcome, 'wakes', wakes || app.after_run(r, outcome));
 end
 $$;
 --> statement-breakpoint
--- A delivery asks for work on a run. Takes its message off the outbox, moves a queued run to running when its pipeline
--- has room, and claims a step. Returns {"outcome"}: 'over' (no such run, or finished), 'queued' (no room yet), 'idle'
--- (nothing can start now), or 'claimed' with "run", "step" and "wakes" (outbox numbers to publish now).
-create function app.claim_step(p_run text, p_outbox bigint, p_delivery text, p_retry boolean, p_lease_ms integer)
-returns jsonb
+-- Gives a waiting step what it waits for: once, to whoever names the key that it was told. Returns its wake-up, or null.
+-- The run's row is not locked: whoever holds it may wait for one of the runs that answer.
+create function app.answer(p_tenant text, p_run text, p_step text, p_map integer, p_key text, p_answer jsonb) returns jsonb
 language plpgsql
 as $$
+begin
+  update public.steps t set state = 'ready', answer = p_answer, answer_key = null, next_attempt_at = null
+  where t.tenant_id = p_tenant and t.run_id = p_run and t.key = p_step and t.map_index = coalesce(p_map, 0)
+    and t.state = 'waiting' and t.answer_key = p_key;
+  return case when found then app.wake(p_tenant, p_run, null) end;
+end
+$$;
+--> statement-breakpoint
+create function app.answer_step(p_run text, p_step text, p_map integer, p_key text, p_answer jsonb) returns jsonb
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select app.answer(app.enter(), p_run, p_step, p_map, p_key, p_answer) $$;
+--> statement-breakpoint
+-- A delivery asks for work on a run. Takes its message off the outbox, moves a queued run to running when there is room,
+-- and claims a step. Returns {"outcome"}: 'over' (no such run, or finished), 'queued' (no room yet), 'idle' (nothing can
+-- start now), or 'claimed' with "run", "step" and "wakes" (messages to publish now).
+create function app.claim_step(p_run text, p_outbox bigint, p_delivery text, p_retry boolean, p_lease_ms integer)
+returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
 declare
-  tenant text := app.tenant_id();
+  tenant text := app.enter();
   r public.runs;
   s public.steps;
   version record;
-  seq integer;
+  types text[] := '{}';
   room integer;
   later timestamptz;
-  wakes bigint[] := '{}';
+  wakes jsonb := '[]';
   again boolean;
   next_run text;
   stopped integer;
@@ -195,25 +378,43 @@ begin
   if not found or r.finished_at is not null then
     return jsonb_build_object('outcome', 'over');
   end if;
-  seq := r.events;
-  select v.definition, v.concurrency, v.version into version
-  from public.pipeline_versions v where v.tenant_id = tenant and v.id = r.version_id;
 
   if r.state = 'cancelling' then
     with cancelled as (
       update public.steps set state = 'cancelled', finished_at = clock_timestamp(), lease_until = null, claimed_by = null
       where tenant_id = tenant and run_id = p_run and state = 'running'
         and (lease_until < clock_timestamp() or p_retry and claimed_by = p_delivery)
-      returning 1)
-    select count(*) into stopped from cancelled;
+      returning map_index)
+    select count(*) filter (where map_index = 0) into stopped from cancelled;
     if r.unfinished = stopped then
-      return jsonb_build_object('outcome', 'over') || app.finish_run(r, seq);
+      return jsonb_build_object('outcome', 'over') || app.finish_run(r, '{}', '{}', '{}', '{}');
     end if;
     update public.runs set unfinished = r.unfinished - stopped where tenant_id = tenant and id = p_run;
     return jsonb_build_object('outcome', 'over');
   end if;
 
+  select v.definition, v.concurrency, v.version, p.paused_at, t.concurrency as tenant_concurrency into version
+  from public.pipeline_versions v
+  join public.pipelines p on p.tenant_id = v.tenant_id and p.id = v.pipeline_id
+  join public.tenants t on t.tenant_id = v.tenant_id
+  where v.tenant_id = tenant and v.id = r.version_id;
+
   if r.state = 'queued' then
+    if version.paused_at is not null then
+      return jsonb_build_object('outcome', 'queued');
+    end if;
+    if version.tenant_concurrency is not null then
+      perform from public.tenants where tenant_id = tenant for no key update;
+      -- A run that waits for another one gives its place to it.
+      select count(*) into room from public.runs
+      where tenant_id = tenant and finished_at is null and state in ('running', 'cancelling');
+      if room >= version.tenant_concurrency then
+        return jsonb_build_object('outcome', 'queued');
+      end if;
+      if room + 1 < version.tenant_concurrency then
+        next_run := app.next_queued(tenant, null, p_run);
+      end if;
+    end if;
     if version.concurrency is not null then
       perform from public.pipelines where tenant_id = tenant and id = r.pipeline_id for no key update;
       select count(*) into room from public.runs
@@ -223,17 +424,19 @@ begin
       end if;
       -- Two runs that ended at once have both woken the same one: whoever starts looks whether there is room for another.
       if room + 1 < version.concurrency then
-        next_run := app.next_queued(tenant, r.pipeline_id, p_run);
+        next_run := coalesce(app.next_queued(tenant, r.pipeline_id, p_run), next_run);
       end if;
     end if;
     r.started_at := clock_timestamp();
     r.deadline_at := r.started_at + (version.definition->>'timeoutMs')::bigint * interval '1 ms';
-    seq := seq + 1;
-    insert into public.run_events (tenant_id, run_id, seq, type, actor) values (tenant, p_run, seq, 'run.running', app.actor());
-    wakes := array(select app.wake(tenant, p_run)
-      from generate_series(2, (select count(*) from public.steps where tenant_id = tenant and run_id = p_run and state = 'ready')));
+    types := types || 'run.running'::text;
+    if r.unfinished > 1 then
+      wakes := wakes || app.wakes(tenant, p_run, (
+        select count(*)::integer - 1 from public.steps
+        where tenant_id = tenant and run_id = p_run and state = 'ready'));
+    end if;
     if next_run is not null then
-      wakes := wakes || app.wake(tenant, next_run);
+      wakes := wakes || app.wake(tenant, next_run, null);
     end if;
   end if;
 
@@ -247,51 +450,66 @@ begin
       end if;
     end if;
   else
-    seq := seq + 1;
-    insert into public.run_events (tenant_id, run_id, seq, type, step_key, actor, data)
-    values (tenant, p_run, seq, 'step.running', s.key, app.actor(), jsonb_build_object('attempt', s.attempt));
+    types := types || 'step.running'::text;
     r.state := 'running';
+    if s.connection is not null then
+      wakes := wakes || coalesce(app.wake_for_place(tenant, s.connection, p_run), '[]');
+    end if;
   end if;
-  if seq <> r.events or s.key is not null then
-    update public.runs set state = r.state, started_at = r.started_at, deadline_at = r.deadline_at, events = seq
+  if cardinality(types) > 0 then
+    if s.key is null then
+      perform app.tell(tenant, p_run, r.events, types, null, null, null);
+    else
+      perform app.tell(tenant, p_run, r.events, types,
+        array_fill(null::text, array[cardinality(types) - 1]) || s.key,
+        array_fill(null::integer, array[cardinality(types) - 1]) || nullif(s.map_index, 0),
+        array_fill(null::jsonb, array[cardinality(types) - 1]) || jsonb_build_object('attempt', s.attempt));
+    end if;
+    update public.runs set state = r.state, started_at = r.started_at, deadline_at = r.deadline_at,
+      events = r.events + cardinality(types)
     where tenant_id = tenant and id = p_run;
   end if;
   return jsonb_build_object(
     'outcome', case when s.key is null then 'idle' else 'claimed' end,
     'step', case when s.key is not null then app.step_json(s) end,
-    'run', jsonb_build_object('id', r.id, 'pipelineId', r.pipeline_id, 'definition', version.definition, 'parameters', r.parameters,
-      'traceparent', r.traceparent, 'deadlineAt', r.deadline_at),
-    'wakes', case when wakes = '{}' then '[]'::jsonb else (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'notBefore', o.not_before, 'runId', o.payload->>'runId')), '[]')
-              from public.outbox o where o.tenant_id = tenant and o.id = any(wakes)) end);
+    'run', case when s.key is not null then jsonb_build_object('id', r.id, 'pipelineId', r.pipeline_id,
+      'definition', version.definition, 'parameters', r.parameters, 'traceparent', r.traceparent,
+      'deadlineAt', r.deadline_at, 'scheduledFor', r.scheduled_for, 'trigger', r.trigger) end,
+    'wakes', wakes);
 end
 $$;
 --> statement-breakpoint
 -- Stores how a step ended, readies or skips what waited for it, and claims the next step for the same delivery. It is the
 -- last statement of the transaction that wrote what the step made: WE001 and WE002 take that back too.
--- p_result: {"state": succeeded|failed|cancelled|waiting|ready, "delayMs"?, "rowsIn"?, "rowsOut"?, "rowsRejected"?,
--- "warned"?, "error"?: {"code","message"}, "cursor"?}. waiting and ready come back after delayMs; ready with "yielded" is
--- a continuation and no new attempt. Without rowsOut the rows of the version that the step made are its rows out; with
--- "rejects" what is missing from rowsIn is rejected. Returns {"runState", "step"? (the claimed one), "wakes"}.
+-- p_result: {"state": succeeded|failed|skipped|cancelled|waiting|ready, "delayMs"?, "rowsIn"?, "rowsOut"?, "rowsRejected"?,
+-- "warned"?, "error"?: {"code","message"}, "cursor"?, "output"?}. waiting and ready come back after delayMs; waiting
+-- without it when it is answered under "answerKey", or when all items of "map": {"total","atOnce"} have ended. ready with
+-- "yielded" is a continuation and no new attempt. Without rowsOut the rows of the version that the step made are its rows
+-- out; with "rejects" what is missing from rowsIn is rejected. Returns {"runState", "step"? (the claimed one), "wakes"}.
 create function app.complete_step(p_run text, p_key text, p_map integer, p_fence bigint, p_result jsonb, p_delivery text, p_lease_ms integer)
 returns jsonb
-language plpgsql
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-  tenant text := app.tenant_id();
+  tenant text := app.enter();
   r public.runs;
   s public.steps;
-  n record;
-  verdict text;
-  seq integer;
+  done public.steps;
+  moved record;
+  next_state text := p_result->>'state';
+  over boolean := next_state in ('succeeded', 'failed', 'skipped', 'cancelled');
+  yielded boolean := p_result ? 'yielded';
+  until timestamptz := case when p_result ? 'delayMs' then clock_timestamp() + (p_result->>'delayMs')::bigint * interval '1 ms' end;
+  made bigint;
   finished integer := 0;
   readied integer := 0;
-  over boolean := p_result->>'state' in ('succeeded', 'failed', 'cancelled');
-  until timestamptz := clock_timestamp() + coalesce((p_result->>'delayMs')::bigint, 0) * interval '1 ms';
-  wakes bigint[] := '{}';
-  next_state text := p_result->>'state';
-  made bigint;
-  ended text[] := array[p_key];
-  skipped text[];
+  types text[];
+  keys text[] := array[p_key];
+  maps integer[] := array[nullif(p_map, 0)];
+  datas jsonb[] := array[nullif(p_result - '{state,cursor,yielded,rejects,output,answerKey}'::text[], '{}')];
+  wakes jsonb := '[]';
+  ended jsonb;
 begin
   select * into r from public.runs where tenant_id = tenant and id = p_run for no key update;
   if not found or r.finished_at is not null then
@@ -307,8 +525,8 @@ begin
   update public.steps t set
     state = next_state,
     lease_until = null, claimed_by = null,
-    attempt = case when p_result ? 'yielded' then t.attempt - 1 else t.attempt end,
-    next_attempt_at = case when over then null else until end,
+    attempt_at = case when next_state = 'ready' and not yielded then null else t.attempt_at end,
+    next_attempt_at = case when over then null when p_result ? 'answerKey' or p_result ? 'map' then until else coalesce(until, clock_timestamp()) end,
     finished_at = case when over then clock_timestamp() end,
     rows_in = coalesce((p_result->>'rowsIn')::bigint, t.rows_in),
     rows_out = coalesce((p_result->>'rowsOut')::bigint, made, t.rows_out),
@@ -316,79 +534,112 @@ begin
       case when p_result ? 'rejects' then (p_result->>'rowsIn')::bigint - made end, t.rows_rejected),
     warned = t.warned or coalesce((p_result->>'warned')::boolean, false),
     error = case when next_state = 'succeeded' then null else coalesce(p_result->'error', t.error) end,
-    cursor = case when p_result ? 'cursor' then p_result->'cursor' else t.cursor end
-  where t.tenant_id = tenant and t.run_id = p_run and t.key = p_key and t.map_index = p_map and t.fence = p_fence and t.state = 'running';
+    cursor = case when p_result ? 'cursor' then nullif(p_result->'cursor', 'null') else t.cursor end,
+    output = coalesce(p_result->'output', t.output),
+    answer = case when yielded then t.answer end,
+    answer_key = p_result->>'answerKey',
+    map_total = coalesce((p_result->'map'->>'total')::integer, t.map_total),
+    map_open = coalesce((p_result->'map'->>'total')::integer, t.map_open),
+    map_begun = coalesce(least((p_result->'map'->>'total')::integer, (p_result->'map'->>'atOnce')::integer), t.map_begun)
+  where t.tenant_id = tenant and t.run_id = p_run and t.key = p_key and t.map_index = p_map and t.fence = p_fence and t.state = 'running'
+  returning * into done;
   if not found then
     raise exception 'the step is no longer this delivery''s' using errcode = 'WE001';
   end if;
-  seq := r.events + 1;
-  insert into public.run_events (tenant_id, run_id, seq, type, step_key, actor, data)
-  values (tenant, p_run, seq, 'step.' || case when p_result ? 'yielded' then 'continued' when next_state = 'ready' then 'retrying' else next_state end,
-    p_key, app.actor(), nullif(p_result - '{state,cursor,yielded,rejects}'::text[], '{}'));
+  types := array['step.' || case when yielded then 'continued' when next_state = 'ready' then 'retrying' else next_state end];
 
-  if not over then
-    wakes := array[app.wake(tenant, p_run, case when p_result ? 'yielded' then null else until end)];
+  if p_result ? 'map' then
+    insert into public.steps (tenant_id, run_id, key, map_index, kind, position, needs, uses, run_when, state)
+    select tenant, p_run, p_key, i, 'item', done.position, '{}', done.uses, 'always', 'ready'
+    from generate_series(1, done.map_begun) i;
+    readied := done.map_begun;
+  elsif not over then
+    if done.next_attempt_at is not null then
+      wakes := wakes || app.wake(tenant, p_run, case when yielded then null else done.next_attempt_at end);
+    end if;
+  elsif p_map > 0 then
+    readied := app.end_item(tenant, p_run, p_key);
   else
     finished := 1;
-    if r.state <> 'cancelling' then
-      loop
-        skipped := '{}';
-        for n in
-          select w.key, w.map_index, w.run_when, cardinality(w.needs) as total,
-            count(*) filter (where d.state = 'succeeded') as succeeded,
-            count(*) filter (where d.state in ('failed', 'cancelled')) as failed,
-            count(*) filter (where d.state = 'skipped') as skipped
-          from public.steps w
-          join public.steps d on d.tenant_id = tenant and d.run_id = p_run and d.key = any(w.needs)
-          where w.tenant_id = tenant and w.run_id = p_run and w.state = 'pending' and w.needs && ended
-          group by w.key, w.map_index, w.run_when, w.needs, w.position
-          order by w.position
-        loop
-          verdict := app.decide(n.run_when, n.total, n.succeeded::integer, n.failed::integer, n.skipped::integer);
-          continue when verdict = 'wait';
-          update public.steps t set state = case verdict when 'run' then 'ready' else 'skipped' end,
-            finished_at = case verdict when 'skip' then clock_timestamp() end
-          where t.tenant_id = tenant and t.run_id = p_run and t.key = n.key and t.map_index = n.map_index;
-          seq := seq + 1;
-          insert into public.run_events (tenant_id, run_id, seq, type, step_key, actor)
-          values (tenant, p_run, seq, case verdict when 'run' then 'step.ready' else 'step.skipped' end, n.key, app.actor());
-          if verdict = 'run' then
-            readied := readied + 1;
-          else
-            finished := finished + 1;
-            skipped := skipped || n.key;
-          end if;
-        end loop;
-        exit when skipped = '{}';
-        ended := skipped;
-      end loop;
+    if done.map_total is not null then
+      update public.steps t
+      set state = 'cancelled', finished_at = clock_timestamp(), fence = t.fence + 1, lease_until = null, claimed_by = null
+      where t.tenant_id = tenant and t.run_id = p_run and t.key = p_key and t.map_index > 0 and t.state in ('ready', 'running', 'waiting');
+    end if;
+    if r.state <> 'cancelling' and r.unfinished > 1 then
+      moved := app.propagate(tenant, p_run, array[p_key], next_state);
+      if cardinality(moved.keys) > 0 then
+        finished := 1 + (select count(*) from unnest(moved.states) m where m = 'skipped');
+        readied := 1 + cardinality(moved.keys) - finished;
+        keys := keys || moved.keys;
+        types := types || array(select 'step.' || m from unnest(moved.states) m);
+        maps := maps || array_fill(null::integer, array[cardinality(moved.keys)]);
+        datas := datas || array_fill(null::jsonb, array[cardinality(moved.keys)]);
+      end if;
     end if;
   end if;
 
-  if r.unfinished - finished = 0 then
-    return app.finish_run(r, seq);
+  if r.unfinished = finished then
+    if done.connection is not null then
+      wakes := wakes || coalesce(app.wake_for_place(tenant, done.connection, p_run), '[]');
+    end if;
+    ended := app.finish_run(r, types, keys, maps, datas);
+    return ended || jsonb_build_object('wakes', wakes || (ended->'wakes'));
   end if;
 
-  if r.state <> 'cancelling' and not (p_result ? 'yielded') then
+  if r.state <> 'cancelling' and not yielded then
     s := app.take_step(r, p_delivery, false, p_lease_ms);
     if s.key is not null then
-      seq := seq + 1;
-      insert into public.run_events (tenant_id, run_id, seq, type, step_key, actor, data)
-      values (tenant, p_run, seq, 'step.running', s.key, app.actor(), jsonb_build_object('attempt', s.attempt));
+      types := types || 'step.running'::text;
+      keys := keys || s.key;
+      maps := maps || nullif(s.map_index, 0);
+      datas := datas || jsonb_build_object('attempt', s.attempt);
     elsif next_state = 'waiting' and not exists (
-      select from public.steps t where t.tenant_id = tenant and t.run_id = p_run and t.state in ('ready', 'running')
+      select from public.steps t
+      where t.tenant_id = tenant and t.run_id = p_run and t.state in ('ready', 'running', 'waiting') and t.state <> 'waiting'
     ) then
       r.state := 'waiting';
+      types := types || 'run.waiting'::text;
+      keys := keys || null::text;
+      maps := maps || null::integer;
+      datas := datas || null::jsonb;
     end if;
-    if readied > 1 or s.key is null and readied > 0 then
-      wakes := wakes || array(select app.wake(tenant, p_run) from generate_series(case when s.key is null then 1 else 2 end, readied));
+    if readied > 1 or readied = 1 and s.key is null then
+      wakes := wakes || app.wakes(tenant, p_run, readied - case when s.key is null then 0 else 1 end);
     end if;
   end if;
-  update public.runs set unfinished = r.unfinished - finished, events = seq, state = r.state where tenant_id = tenant and id = p_run;
-  return jsonb_build_object('runState', r.state,
-    'step', case when s.key is not null then app.step_json(s) end,
-    'wakes', case when wakes = '{}' then '[]'::jsonb else (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'notBefore', o.not_before, 'runId', p_run)), '[]')
-              from public.outbox o where o.tenant_id = tenant and o.id = any(wakes)) end);
+  if done.connection is not null and done.connection is distinct from s.connection then
+    wakes := wakes || coalesce(app.wake_for_place(tenant, done.connection, p_run), '[]');
+  end if;
+  perform app.tell(tenant, p_run, r.events, types, keys, maps, datas);
+  update public.runs set unfinished = r.unfinished - finished, events = r.events + cardinality(types), state = r.state
+  where tenant_id = tenant and id = p_run;
+  return jsonb_build_object('runState', r.state, 'step', case when s.key is not null then app.step_json(s) end, 'wakes', wakes);
+end
+$$;
+--> statement-breakpoint
+-- One item of a map has ended: the next one begins, or the map has an answer. Returns how many steps are ready by it.
+create function app.end_item(p_tenant text, p_run text, p_key text) returns integer
+language plpgsql
+as $$
+declare
+  parent public.steps;
+begin
+  update public.steps t
+  set map_open = t.map_open - 1, map_begun = least(t.map_begun + 1, t.map_total),
+    state = case when t.map_open = 1 then 'ready' else t.state end,
+    answer = case when t.map_open = 1 then '{"items": "ended"}'::jsonb end
+  where t.tenant_id = p_tenant and t.run_id = p_run and t.key = p_key and t.map_index = 0 and t.state = 'waiting'
+  returning * into parent;
+  if not found then
+    return 0;
+  end if;
+  insert into public.steps (tenant_id, run_id, key, map_index, kind, position, needs, uses, run_when, state)
+  select p_tenant, p_run, p_key, parent.map_begun, 'item', parent.position, '{}', parent.uses, 'always', 'ready'
+  where not exists (
+    select from public.steps i
+    where i.tenant_id = p_tenant and i.run_id = p_run and i.key = p_key and i.map_index = parent.map_begun);
+  return case when found or parent.state = 'ready' then 1 else 0 end;
 end
 $$;
 --> statement-breakpoint
@@ -396,10 +647,11 @@ $$;
 -- step has gone to somebody else (WE001) or the run is being cancelled (WE002).
 create function app.checkpoint(p_run text, p_key text, p_map integer, p_fence bigint, p_cursor jsonb,
   p_rows_in bigint, p_rows_out bigint, p_lease_ms integer) returns void
-language plpgsql
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-  tenant text := app.tenant_id();
+  tenant text := app.enter();
 begin
   update public.steps set cursor = p_cursor, rows_in = p_rows_in, rows_out = p_rows_out,
     lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
@@ -416,10 +668,11 @@ $$;
 -- Keeps a lease while one long statement works. Returns 'held', 'cancelling' or 'lost'. A step that has just been completed
 -- under this fence is not lost: the answer to its completion is on its way.
 create function app.renew_lease(p_run text, p_key text, p_map integer, p_fence bigint, p_lease_ms integer) returns text
-language plpgsql
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-  tenant text := app.tenant_id();
+  tenant text := app.enter();
 begin
   update public.steps set lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
   where tenant_id = tenant and run_id = p_run and key = p_key and map_index = p_map and fence = p_fence and state = 'running';
@@ -433,14 +686,12 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Asks a run to stop: what has not begun is cancelled now, what is under way by its own delivery. Returns {"runState"},
--- with "over" when it had finished already, null when there is no such run.
-create function app.cancel_run(p_run text) returns jsonb
+create function app.stop_run(tenant text, p_run text) returns jsonb
 language plpgsql
 as $$
 declare
-  tenant text := app.tenant_id();
   r public.runs;
+  child text;
   stopped integer;
 begin
   select * into r from public.runs where tenant_id = tenant and id = p_run for no key update;
@@ -453,24 +704,39 @@ begin
   if r.state = 'cancelling' then
     return jsonb_build_object('runState', r.state);
   end if;
+  -- Before our own steps: a child that ends at this moment wants the step that waits for it.
+  for child in
+    select c.id from public.runs c where c.tenant_id = tenant and c.parent_run_id = p_run and c.finished_at is null order by c.id
+  loop
+    perform app.stop_run(tenant, child);
+  end loop;
   with cancelled as (
-    update public.steps set state = 'cancelled', finished_at = clock_timestamp()
+    update public.steps set state = 'cancelled', finished_at = clock_timestamp(), next_attempt_at = null, answer_key = null
     where tenant_id = tenant and run_id = p_run and state in ('pending', 'ready', 'waiting')
-    returning 1)
-  select count(*) into stopped from cancelled;
+    returning map_index)
+  select count(*) filter (where map_index = 0) into stopped from cancelled;
   r.state := 'cancelling';
+  if r.unfinished = stopped and not exists (
+    select from public.steps where tenant_id = tenant and run_id = p_run and state = 'running'
+  ) then
+    return app.finish_run(r, array['run.cancelling'], array[null::text], array[null::integer], array[null::jsonb]);
+  end if;
+  perform app.tell(tenant, p_run, r.events, array['run.cancelling'], null, null, null);
   update public.runs set state = 'cancelling', unfinished = r.unfinished - stopped, events = r.events + 1
   where tenant_id = tenant and id = p_run;
-  insert into public.run_events (tenant_id, run_id, seq, type, actor)
-  values (tenant, p_run, r.events + 1, 'run.cancelling', app.actor());
-  if r.unfinished - stopped = 0 then
-    return app.finish_run(r, r.events + 1);
-  end if;
   return jsonb_build_object('runState', 'cancelling');
 end
 $$;
 --> statement-breakpoint
--- The tick's look across tenants: wakes runs whose step lost its holder or whose time is up, and hands out every message
+-- Asks a run, and those that it waits for, to stop: what has not begun is cancelled now, what is under way by its own
+-- delivery. Returns {"runState"}, with "over" when it had finished already, null when there is no such run.
+create function app.cancel_run(p_run text) returns jsonb
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select app.stop_run(app.enter(), p_run) $$;
+--> statement-breakpoint
+-- The tick's look across tenants: wakes runs whose step lost its holder, whose time is up, or which may have missed the
+-- moment when a place became free, and hands out every message
 -- that is still waiting in the outbox past its time. Each is handed to one tick only, and again later if it stays.
 create function app.sweep(p_limit integer)
 returns table (tenant_id text, id bigint, kind text, payload jsonb, not_before timestamptz)
@@ -485,6 +751,15 @@ begin
     select tenant_id, run_id from public.steps where state = 'running' and lease_until < now()
     union
     select tenant_id, id from public.runs where finished_at is null and deadline_at < now()
+    union
+    select tenant_id, run_id from public.steps
+    where connection is not null and state = 'ready' and coalesce(next_attempt_at, started_at) < now() - interval '60 s'
+    union
+    (select distinct on (q.tenant_id, q.pipeline_id) q.tenant_id, q.id
+    from public.runs q
+    join public.pipelines p on p.tenant_id = q.tenant_id and p.id = q.pipeline_id and p.paused_at is null
+    where q.state = 'queued' and q.created_at < now() - interval '60 s'
+    order by q.tenant_id, q.pipeline_id, q.priority desc nulls last, q.id)
   ) s
   where not exists (
     select from public.outbox o
@@ -502,24 +777,25 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Schedules whose time has come, of every tenant.
-create function app.due_schedules(p_limit integer)
-returns table (tenant_id text, id text, pipeline_id text, cron text, timezone text, next_fire_at timestamptz)
-language sql security definer
-set search_path = pg_catalog, pg_temp
-as $$
-  select s.tenant_id, s.id, s.pipeline_id, s.cron, s.timezone, s.next_fire_at
-  from public.schedules s
-  join public.pipelines p on p.tenant_id = s.tenant_id and p.id = s.pipeline_id and p.deleted_at is null
-  where s.next_fire_at <= now() order by s.next_fire_at limit p_limit
+do $$
+declare
+  f regprocedure;
+begin
+  foreach f in array array[
+    'app.start_run(text,text,text,jsonb)', 'app.claim_step(text,bigint,text,boolean,integer)',
+    'app.complete_step(text,text,integer,bigint,jsonb,text,integer)', 'app.answer_step(text,text,integer,text,jsonb)',
+    'app.checkpoint(text,text,integer,bigint,jsonb,bigint,bigint,integer)',
+    'app.renew_lease(text,text,integer,bigint,integer)', 'app.cancel_run(text)']::regprocedure[]
+  loop
+    execute format('alter function %s owner to weir_engine', f);
+    execute format('revoke all on function %s from public', f);
+    execute format('grant execute on function %s to weir_app, weir_engine', f);
+  end loop;
+end
 $$;
 --> statement-breakpoint
 alter function app.sweep(integer) owner to weir_system;
 --> statement-breakpoint
-alter function app.due_schedules(integer) owner to weir_system;
+revoke all on function app.sweep(integer) from public;
 --> statement-breakpoint
-revoke all on function app.sweep(integer), app.due_schedules(integer) from public;
---> statement-breakpoint
-grant execute on function app.sweep(integer), app.due_schedules(integer) to weir_app;
---> statement-breakpoint
-revoke create on schema app from weir_system;
+grant execute on function app.sweep(integer) to weir_app;

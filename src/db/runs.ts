@@ -3,7 +3,8 @@ import type { PipelineId, RunId } from '#src/domain/id.ts'
 import { notFound } from '#src/domain/problem.ts'
 import type { Parameters } from '#src/domain/parameters.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
-import type { RunState, StepState } from '#src/domain/run-state.ts'
+import type { Json } from '#src/domain/json.ts'
+import type { RunState, RunTrigger, StepState } from '#src/domain/run-state.ts'
 import type { TenantDb } from './database.ts'
 import { statement, type Statement } from './statement.ts'
 import { pipelines, pipelineVersions, qualityResults, runEvents, runs, steps } from './schema.ts'
@@ -21,6 +22,12 @@ export type ClaimedStep = {
   rowsIn: number
   rowsOut: number
   rowsRejected: number
+  /** When the attempt under way began. */
+  attemptAt: string
+  /** What came from outside while it waited. */
+  answer?: Json | null
+  /** What the steps that it names have given. */
+  outputs?: Record<string, Json> | null
 }
 
 export type ClaimedRun = {
@@ -30,6 +37,8 @@ export type ClaimedRun = {
   parameters: Parameters
   traceparent: string | null
   deadlineAt: string | null
+  scheduledFor: string | null
+  trigger: RunTrigger
 }
 
 export type Claim =
@@ -41,7 +50,7 @@ export type Claim =
 export type Delivery = { id: string; retry: boolean }
 
 export type StepResult = {
-  state: 'succeeded' | 'failed' | 'cancelled' | 'waiting' | 'ready'
+  state: 'succeeded' | 'failed' | 'skipped' | 'cancelled' | 'waiting' | 'ready'
   /** For waiting and ready: when to go on. */
   delayMs?: number
   /** A continuation of the same attempt in another delivery. */
@@ -54,6 +63,12 @@ export type StepResult = {
   rejects?: true
   error?: { code: string; message: string }
   cursor?: Record<string, unknown> | null
+  /** What later steps may use of it, beside its rows. */
+  output?: Record<string, Json>
+  /** For waiting: what an answer has to name. */
+  answerKey?: string
+  /** For waiting: items to be worked on, so many at once. */
+  map?: { total: number; atOnce: number }
 }
 
 export type Completion = { runState: RunState; step?: ClaimedStep | null; wakes: Wake[] }
@@ -64,7 +79,7 @@ export type NewRun = {
   /** Checked against version `checkedFor`; without it there are none, and a version that needs some is not started. */
   parameters: Record<string, unknown>
   checkedFor?: number | undefined
-  trigger: 'manual' | 'schedule'
+  trigger: RunTrigger
   traceparent?: string | undefined
 }
 
@@ -73,17 +88,11 @@ export async function startRun(
   db: TenantDb,
   run: NewRun,
 ): Promise<{ wake: Wake } | { refused: 'version' | 'parameters' }> {
-  const checkedFor = run.checkedFor ?? null
-  const started = await db.call<{ outboxId: number } | { refused: 'version' | 'parameters' } | null>(sql`(
-    select case
-      when p.current_version <> ${checkedFor}::int then '{"refused": "version"}'::jsonb
-      when ${checkedFor}::int is null and exists (
-        select from jsonb_each(v.definition->'parameters') d where d.value->'default' is null
-      ) then '{"refused": "parameters"}'::jsonb
-      else app.start_run(${run.id}, p.id, ${JSON.stringify(run.parameters)}::jsonb, ${run.trigger}, ${run.traceparent ?? null}) end
-    from pipelines p
-    join pipeline_versions v on v.tenant_id = p.tenant_id and v.pipeline_id = p.id and v.version = p.current_version
-    where p.tenant_id = ${db.tenantId} and p.id = ${run.pipelineId} and p.deleted_at is null)`)
+  const { parameters, checkedFor, traceparent } = run
+  const options = JSON.stringify({ parameters, checkedFor, traceparent })
+  const started = await db.call<{ outboxId: number } | { refused: 'version' | 'parameters' } | null>(
+    sql`app.start_run(${run.id}, ${run.pipelineId}, ${run.trigger}, ${options}::jsonb)`,
+  )
   if (!started) throw notFound('pipeline')
   return 'refused' in started ? started : { wake: { id: started.outboxId, runId: run.id } }
 }
@@ -134,7 +143,7 @@ export type Run = {
   pipelineName: string
   version: number
   state: RunState
-  trigger: 'manual' | 'schedule'
+  trigger: RunTrigger
   parameters: Record<string, unknown>
   startedBy: string
   createdAt: Date

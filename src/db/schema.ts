@@ -27,7 +27,8 @@ import type {
   UserId,
 } from '#src/domain/id.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
-import type { RunState, StepState } from '#src/domain/run-state.ts'
+import type { Json } from '#src/domain/json.ts'
+import type { RunState, RunTrigger, StepState } from '#src/domain/run-state.ts'
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 const tenantId = text('tenant_id').$type<TenantId>().notNull()
@@ -36,6 +37,8 @@ const createdAt = at('created_at').notNull().defaultNow()
 export const tenants = pgTable('tenants', {
   tenantId: text('tenant_id').$type<TenantId>().primaryKey(),
   name: text('name').notNull(),
+  /** Runs of the tenant at once; null is no limit of its own. */
+  concurrency: integer('concurrency'),
   createdAt,
 })
 
@@ -142,6 +145,11 @@ export const connections = pgTable(
     config: jsonb('config').$type<Record<string, unknown>>().notNull(),
     /** Sealed under the tenant's data key, bound to this tenant and connection. */
     secret: text('secret'),
+    /** Steps at work with it at once; null is no limit. */
+    concurrency: integer('concurrency'),
+    /** Failures of the other side, one after the other; after some the connection rests until `restsUntil`. */
+    failures: integer('failures').notNull().default(0),
+    restsUntil: at('rests_until'),
     version: integer('version').notNull().default(1),
     createdAt,
     updatedAt: at('updated_at').notNull().defaultNow(),
@@ -178,6 +186,8 @@ export const pipelines = pgTable(
     id: text('id').$type<PipelineId>().notNull(),
     name: text('name').notNull(),
     currentVersion: integer('current_version').notNull(),
+    /** Nothing starts by itself while it is paused; what has begun goes on. */
+    pausedAt: at('paused_at'),
     createdAt,
     updatedAt: at('updated_at').notNull().defaultNow(),
     deletedAt: at('deleted_at'),
@@ -192,7 +202,17 @@ export const pipelines = pgTable(
 )
 
 /** What a step needs before it is looked at, worked out when the version is saved. */
-export type PlannedStep = { key: string; kind: string; needs: string[]; when: string; position: number }
+export type PlannedStep = {
+  key: string
+  kind: string
+  needs: string[]
+  when: string
+  position: number
+  /** The name of the connection that it works with, whose places it needs one of. */
+  connection?: string
+  /** The steps whose outputs it names. */
+  uses?: string[]
+}
 
 export const pipelineVersions = pgTable(
   'pipeline_versions',
@@ -245,7 +265,18 @@ export const runs = pgTable(
     pipelineId: text('pipeline_id').$type<PipelineId>().notNull(),
     versionId: text('version_id').$type<PipelineVersionId>().notNull(),
     state: text('state').$type<RunState>().notNull(),
-    trigger: text('trigger').$type<'manual' | 'schedule'>().notNull(),
+    trigger: text('trigger').$type<RunTrigger>().notNull(),
+    /** Of two that wait for a place the higher one goes first. */
+    priority: smallint('priority').notNull().default(0),
+    /** The time or the partition that the run stands for, where it stands for one. */
+    scheduledFor: at('scheduled_for'),
+    /** The step that waits for this run to finish. */
+    parentRunId: text('parent_run_id').$type<RunId>(),
+    parentStepKey: text('parent_step_key'),
+    parentMapIndex: integer('parent_map_index'),
+    /** The run whose succeeded steps this one has taken over. */
+    rerunOf: text('rerun_of').$type<RunId>(),
+    backfillId: text('backfill_id').$type<Id<'backfill'>>(),
     parameters: jsonb('parameters').$type<Record<string, unknown>>().notNull(),
     startedBy: text('started_by').notNull(),
     traceparent: text('traceparent'),
@@ -264,6 +295,15 @@ export const runs = pgTable(
     index('runs_open')
       .on(t.tenantId, t.pipelineId, t.id)
       .where(sql`finished_at is null`),
+    index('runs_queued')
+      .on(t.tenantId, t.pipelineId, t.priority.desc(), t.id)
+      .where(sql`state = 'queued'`),
+    index('runs_children')
+      .on(t.tenantId, t.parentRunId)
+      .where(sql`parent_run_id is not null and finished_at is null`),
+    index('runs_backfill')
+      .on(t.tenantId, t.backfillId, t.id)
+      .where(sql`backfill_id is not null`),
     index('runs_deadline')
       .on(t.deadlineAt)
       .where(sql`finished_at is null`),
@@ -289,7 +329,14 @@ export const steps = pgTable(
     mapIndex: integer('map_index').notNull().default(0),
     kind: text('kind').notNull(),
     position: integer('position').notNull(),
+    connection: text('connection'),
     needs: text('needs').array().notNull(),
+    /** The steps whose outputs its definition names. */
+    uses: text('uses').array(),
+    /** How many of its needs have ended, and how; counted as they end. */
+    needsSucceeded: integer('needs_succeeded').notNull().default(0),
+    needsFailed: integer('needs_failed').notNull().default(0),
+    needsSkipped: integer('needs_skipped').notNull().default(0),
     runWhen: text('run_when').notNull(),
     state: text('state').$type<StepState>().notNull(),
     attempt: integer('attempt').notNull().default(0),
@@ -299,6 +346,17 @@ export const steps = pgTable(
     /** The delivery that holds the lease: its retry may take over at once. */
     claimedBy: text('claimed_by'),
     nextAttemptAt: at('next_attempt_at'),
+    /** When the attempt under way began; it goes on through continuations and waits, and a retry begins another. */
+    attemptAt: at('attempt_at'),
+    /** What an answer from outside has to name, once, while the step waits for one. */
+    answerKey: text('answer_key'),
+    answer: jsonb('answer').$type<Json>(),
+    /** What later steps may use of it. */
+    output: jsonb('output').$type<Json>(),
+    /** Of a step that maps: its items, those that are not finished, those that have been begun. */
+    mapTotal: integer('map_total'),
+    mapOpen: integer('map_open'),
+    mapBegun: integer('map_begun'),
     /** Where the step has got to, committed with the rows it stands behind. */
     cursor: jsonb('cursor').$type<Record<string, unknown>>(),
     rowsIn: bigint('rows_in', { mode: 'number' }).notNull().default(0),
@@ -311,6 +369,15 @@ export const steps = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.runId, t.key, t.mapIndex] }),
+    index('steps_open')
+      .on(t.tenantId, t.runId, t.position, t.mapIndex)
+      .where(sql`state in ('ready', 'running', 'waiting')`),
+    index('steps_pending')
+      .on(t.tenantId, t.runId)
+      .where(sql`state = 'pending'`),
+    index('steps_connection')
+      .on(t.tenantId, t.connection)
+      .where(sql`connection is not null and state in ('ready', 'running')`),
     index('steps_lease')
       .on(t.leaseUntil)
       .where(sql`state = 'running'`),
@@ -337,6 +404,7 @@ export const runEvents = pgTable(
       .default(sql`clock_timestamp()`),
     type: text('type').notNull(),
     stepKey: text('step_key'),
+    mapIndex: integer('map_index'),
     actor: text('actor').notNull(),
     data: jsonb('data').$type<Record<string, unknown>>(),
   },

@@ -22,6 +22,19 @@ export const stepStates = [
 ] as const
 export type StepState = (typeof stepStates)[number]
 
+/** What made a run start. */
+export const runTriggers = [
+  'manual',
+  'schedule',
+  'event',
+  'dataset',
+  'upstream',
+  'backfill',
+  'parent',
+  'rerun',
+] as const
+export type RunTrigger = (typeof runTriggers)[number]
+
 /** Every move that there is. What is not here never happens; the functions of migrations/0004 make the same ones. */
 export const runMoves = {
   queued: ['running', 'cancelling', 'cancelled'],
@@ -36,9 +49,9 @@ export const runMoves = {
 
 export const stepMoves = {
   pending: ['ready', 'skipped', 'cancelled'],
-  ready: ['running', 'cancelled'],
-  running: ['succeeded', 'failed', 'cancelled', 'waiting', 'ready'],
-  waiting: ['running', 'cancelled'],
+  ready: ['running', 'succeeded', 'failed', 'cancelled'],
+  running: ['succeeded', 'failed', 'skipped', 'cancelled', 'waiting', 'ready'],
+  waiting: ['running', 'ready', 'succeeded', 'failed', 'cancelled'],
   succeeded: [],
   failed: [],
   skipped: [],

@@ -169,7 +169,7 @@ describe('a Worker that is killed', () => {
     const attempts = (await readRun(acme, runId)).steps.map(({ key, attempt }) => [key, attempt])
     expect(attempts).toEqual([
       ['first', 1],
-      ['pause', 2],
+      ['pause', 1],
       ['second', 1],
       ['all_of_them', 2],
     ])

@@ -54,7 +54,7 @@ export async function engineCalls(url: string, tenantId: TenantId): Promise<Engi
     cancel: (runId) => call('app.cancel_run($1)', [runId]),
     start: async (pipelineId) => {
       const runId = newId('run')
-      await call('app.start_run($1, $2, $3, $4, $5)', [runId, pipelineId, '{}', 'manual', null])
+      await call('app.start_run($1, $2, $3, $4)', [runId, pipelineId, 'manual', '{}'])
       return runId
     },
     client,
