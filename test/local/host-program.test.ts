@@ -116,7 +116,10 @@ describe('the bundles', () => {
       )
       expect(imports).toContain('node:crypto')
       expect(
-        imports.filter((name) => !/^(<runtime>|node:|cloudflare:|\.\/libpg-query\.wasm$|\.\/part-[A-Z0-9]+\.js$)/.test(name)),
+        imports.filter(
+          (name) =>
+            !/^(<runtime>|node:|cloudflare:|\.\/libpg-query\.wasm$|\.\/part-[A-Z0-9]+\.js$)/.test(name),
+        ),
       ).toEqual([])
       expect(imports.includes('./libpg-query.wasm')).toBe(platform === 'workerd')
       expect((await sizeOf(file)).gzipBytes).toBeLessThan(1024 * 1024)
