@@ -10,6 +10,7 @@ import { build as buildWeb } from 'vite'
 
 import { consoleFiles } from './console-files.ts'
 import { readGrammar } from './grammar.ts'
+import { quickjsModule, readQuickjs } from './quickjs.ts'
 
 export const root = join(import.meta.dirname, '..')
 const builtins = new Set(builtinModules)
@@ -77,8 +78,8 @@ export async function buildConsole(outDir: string): Promise<void> {
 }
 
 /**
- * Bundles one entry into `<outDir>/<entry>.js`, with what it loads later as `part-*.js` and PostgreSQL's grammar as
- * `libpg-query.wasm` beside it.
+ * Bundles one entry into `<outDir>/<entry>.js`, with what it loads later as `part-*.js` beside it, PostgreSQL's grammar as
+ * `libpg-query.wasm` and the scripts' sandbox as `quickjs.wasm`.
  */
 export async function buildProgram(options: {
   entry: string
@@ -109,6 +110,7 @@ export async function buildProgram(options: {
     plugins: [nodeModules, besideWasm(options.platform), consoleModule(options.consoleDir)],
   })
   await writeFile(join(options.outDir, 'libpg-query.wasm'), await readGrammar())
+  await writeFile(join(options.outDir, 'quickjs.wasm'), await readQuickjs())
   return { file, ...(await sizeOf(file)) }
 }
 
@@ -121,6 +123,17 @@ export async function modulesOf(file: string): Promise<{ path: string; contents:
     [basename(file), ...names].map(async (path) => ({
       path,
       contents: await readFile(join(dirname(file), path), 'utf8'),
+    })),
+  )
+}
+
+/** The WebAssembly beside a program. */
+export async function wasmOf(file: string): Promise<{ path: string; contents: Uint8Array<ArrayBuffer> }[]> {
+  const names = (await readdir(dirname(file))).filter((name) => name.endsWith('.wasm'))
+  return Promise.all(
+    names.map(async (path) => ({
+      path,
+      contents: new Uint8Array(await readFile(join(dirname(file), path))),
     })),
   )
 }
@@ -155,8 +168,8 @@ const nodeModules: Plugin = {
 const besideWasm = (platform: Platform): Plugin => ({
   name: 'beside-wasm',
   setup(build) {
-    build.onResolve({ filter: /\.wasm$/ }, ({ path }) => {
-      const beside = `./${path.replace(/^.*\//, '')}`
+    build.onResolve({ filter: /[./]wasm$/ }, ({ path }) => {
+      const beside = path === quickjsModule ? './quickjs.wasm' : `./${path.replace(/^.*\//, '')}`
       return platform === 'workerd' ? { path: beside, external: true } : { path: beside, namespace: 'wasm' }
     })
     build.onLoad({ filter: /.*/, namespace: 'wasm' }, ({ path }) => ({

@@ -1,14 +1,12 @@
 import { ChildProcess } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 
 import { Log, LogLevel, Miniflare } from 'miniflare'
 
-import { bundles, modulesOf } from './build.ts'
+import { bundles, modulesOf, wasmOf } from './build.ts'
 import { lastWords } from './last-words.ts'
 import { claimPort, freePort, loopback } from './ports.ts'
 import { awaitAnswer } from './ready.ts'
@@ -73,11 +71,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHost> {
     },
     modules: [
       ...(await modulesOf(script)).map((module) => ({ type: 'ESModule' as const, ...module })),
-      {
-        type: 'CompiledWasm',
-        path: 'libpg-query.wasm',
-        contents: await readFile(join(dirname(script), 'libpg-query.wasm')),
-      },
+      ...(await wasmOf(script)).map((module) => ({ type: 'CompiledWasm' as const, ...module })),
     ],
     compatibilityDate,
     compatibilityFlags,

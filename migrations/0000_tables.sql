@@ -60,6 +60,25 @@ CREATE TABLE "datasets" (
 	CONSTRAINT "datasets_tenant_id_id_pk" PRIMARY KEY("tenant_id","id")
 );
 --> statement-breakpoint
+CREATE TABLE "dead_letters" (
+	"tenant_id" text NOT NULL,
+	"id" text NOT NULL,
+	"run_id" text NOT NULL,
+	"pipeline_id" text NOT NULL,
+	"step_key" text NOT NULL,
+	"code" text NOT NULL,
+	"message" text NOT NULL,
+	"attempts" integer NOT NULL,
+	"state" text DEFAULT 'open' NOT NULL,
+	"replay_run_id" text,
+	"resolved_at" timestamp with time zone,
+	"resolved_by" text,
+	"reason" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "dead_letters_tenant_id_id_pk" PRIMARY KEY("tenant_id","id"),
+	CONSTRAINT "dead_letters_state" CHECK ("dead_letters"."state" in ('open','replayed','dismissed'))
+);
+--> statement-breakpoint
 CREATE TABLE "idempotency_keys" (
 	"tenant_id" text NOT NULL,
 	"actor" text NOT NULL,
@@ -116,6 +135,8 @@ CREATE TABLE "pipelines" (
 	"name" text NOT NULL,
 	"current_version" integer NOT NULL,
 	"paused_at" timestamp with time zone,
+	"paused_by" text,
+	"paused_reason" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"deleted_at" timestamp with time zone,
@@ -235,6 +256,7 @@ CREATE TABLE "steps" (
 	"error" jsonb,
 	"started_at" timestamp with time zone,
 	"finished_at" timestamp with time zone,
+	"copied_from" text,
 	CONSTRAINT "steps_tenant_id_run_id_key_map_index_pk" PRIMARY KEY("tenant_id","run_id","key","map_index"),
 	CONSTRAINT "steps_state" CHECK ("steps"."state" in ('pending','ready','running','waiting','succeeded','failed','skipped','cancelled'))
 );
@@ -259,6 +281,7 @@ ALTER TABLE "data_keys" ADD CONSTRAINT "data_keys_tenant_id_tenants_tenant_id_fk
 ALTER TABLE "dataset_versions" ADD CONSTRAINT "dataset_versions_tenant_id_dataset_id_datasets_tenant_id_id_fk" FOREIGN KEY ("tenant_id","dataset_id") REFERENCES "public"."datasets"("tenant_id","id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "dataset_versions" ADD CONSTRAINT "dataset_versions_tenant_id_run_id_runs_tenant_id_id_fk" FOREIGN KEY ("tenant_id","run_id") REFERENCES "public"."runs"("tenant_id","id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "datasets" ADD CONSTRAINT "datasets_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "dead_letters" ADD CONSTRAINT "dead_letters_tenant_id_run_id_runs_tenant_id_id_fk" FOREIGN KEY ("tenant_id","run_id") REFERENCES "public"."runs"("tenant_id","id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "idempotency_keys" ADD CONSTRAINT "idempotency_keys_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -277,6 +300,9 @@ CREATE UNIQUE INDEX "connections_name" ON "connections" USING btree ("tenant_id"
 CREATE UNIQUE INDEX "dataset_versions_step" ON "dataset_versions" USING btree ("tenant_id","run_id","step_key");--> statement-breakpoint
 CREATE INDEX "dataset_versions_dataset" ON "dataset_versions" USING btree ("tenant_id","dataset_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "datasets_name" ON "datasets" USING btree ("tenant_id","name");--> statement-breakpoint
+CREATE UNIQUE INDEX "dead_letters_step" ON "dead_letters" USING btree ("tenant_id","run_id","step_key");--> statement-breakpoint
+CREATE INDEX "dead_letters_pipeline" ON "dead_letters" USING btree ("tenant_id","pipeline_id","id");--> statement-breakpoint
+CREATE INDEX "dead_letters_open" ON "dead_letters" USING btree ("tenant_id","id") WHERE state = 'open';--> statement-breakpoint
 CREATE INDEX "idempotency_keys_age" ON "idempotency_keys" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "memberships_user" ON "memberships" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "outbox_due" ON "outbox" USING btree ("send_after");--> statement-breakpoint

@@ -111,6 +111,17 @@ as $$
   where v.tenant_id = (select app.tenant_id()) and v.id = p_version
 $$;
 --> statement-breakpoint
+-- Whether a rerun that is under way has taken over the step and reads what it made in that run.
+create function app.is_reread(p_tenant text, p_run text, p_step text) returns boolean
+language sql stable
+as $$
+  select exists (
+    select from public.runs o
+    join public.steps s on s.tenant_id = o.tenant_id and s.run_id = o.id and s.key = p_step and s.map_index = 0
+      and s.copied_from = p_run
+    where o.tenant_id = p_tenant and o.finished_at is null and o.rerun_of is not null)
+$$;
+--> statement-breakpoint
 -- Drops the tables that nobody can read any more: all but the newest three ready versions of a dataset, where every run
 -- that is under way began after they were replaced, and what finished runs left half-built. Called by the tick; at most
 -- p_limit a call.
@@ -123,8 +134,8 @@ declare
   dropped integer := 0;
 begin
   for doomed in
-    select v.tenant_id, v.id from (
-      select tenant_id, id, state, run_id, dataset_id,
+    select v.tenant_id, v.id, v.run_id, v.step_key from (
+      select tenant_id, id, state, run_id, step_key, dataset_id,
         row_number() over newest as age, lag(ready_at) over newest as replaced_at
       from public.dataset_versions where state in ('ready', 'building')
       window newest as (partition by tenant_id, dataset_id, state order by ready_at desc, id desc)
@@ -136,9 +147,13 @@ begin
       and (v.state = 'building' or v.age > 3
         and not exists (
           select from public.runs o
-          where o.tenant_id = v.tenant_id and o.finished_at is null and o.created_at < v.replaced_at))
+          where o.tenant_id = v.tenant_id and o.finished_at is null and o.created_at < v.replaced_at)
+        and not app.is_reread(v.tenant_id, v.run_id, v.step_key))
     limit p_limit
   loop
+    -- A rerun that begins at this moment holds the versions that it will read.
+    perform from public.dataset_versions v where v.tenant_id = doomed.tenant_id and v.id = doomed.id for update;
+    continue when app.is_reread(doomed.tenant_id, doomed.run_id, doomed.step_key);
     execute format('drop table if exists data.%I', doomed.id);
     update public.dataset_versions set state = 'dropped' where tenant_id = doomed.tenant_id and id = doomed.id;
     dropped := dropped + 1;

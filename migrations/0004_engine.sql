@@ -56,8 +56,10 @@ $$;
 -- Starts a run of the pipeline: the run, its steps, its first event and its wake-up. p_options, all optional:
 -- {"parameters", "checkedFor" (the version that they were checked against), "version" (the current one), "traceparent",
 -- "priority" (the definition's), "scheduledFor", "backfillId", "parent": {"runId","step","mapIndex"}}.
--- Returns {"runId","outboxId"}; null when there is no such pipeline; {"refused"}: 'version' when the current one is not
--- the one that the parameters were checked for, 'parameters' when nobody checked any and it wants some.
+-- With "claim": {"delivery","leaseMs","kinds"} it is the caller who begins, if all that can start is of those kinds.
+-- Returns {"runId","outboxId"}, or with "claim" what app.claim_step gives; null when there is no such pipeline;
+-- {"refused"}: 'version' when the current one is not the one that the parameters were checked for, 'parameters' when
+-- nobody checked any and it wants some.
 create function app.start_run(p_run text, p_pipeline text, p_trigger text, p_options jsonb)
 returns jsonb
 language plpgsql security definer
@@ -67,7 +69,8 @@ declare
   tenant text := app.enter();
   version record;
 begin
-  select v.id, v.version, v.plan, v.definition->'parameters' as parameters, (v.definition->>'priority')::smallint as priority into version
+  select v.id, v.version, v.plan, v.definition->'parameters' as parameters, (v.definition->>'priority')::smallint as priority,
+    (v.definition->'sla'->>'withinMs')::bigint as within_ms into version
   from public.pipelines p
   join public.pipeline_versions v on v.tenant_id = p.tenant_id and v.pipeline_id = p.id
     and v.version = coalesce((p_options->>'version')::integer, p.current_version)
@@ -82,12 +85,12 @@ begin
     return '{"refused": "parameters"}';
   end if;
   insert into public.runs (tenant_id, id, pipeline_id, version_id, state, trigger, priority, scheduled_for,
-    parent_run_id, parent_step_key, parent_map_index, backfill_id, parameters, started_by, traceparent, unfinished, events)
+    parent_run_id, parent_step_key, parent_map_index, backfill_id, parameters, started_by, traceparent, unfinished, events, sla_at)
   values (tenant, p_run, p_pipeline, version.id, 'queued', p_trigger,
     coalesce((p_options->>'priority')::smallint, version.priority, 0), (p_options->>'scheduledFor')::timestamptz,
     p_options->'parent'->>'runId', p_options->'parent'->>'step', (p_options->'parent'->>'mapIndex')::integer,
     p_options->>'backfillId', coalesce(p_options->'parameters', '{}'), app.actor(), p_options->>'traceparent',
-    jsonb_array_length(version.plan), 1);
+    jsonb_array_length(version.plan), 1, app.first_look(version.within_ms, p_trigger, (p_options->>'scheduledFor')::timestamptz));
   insert into public.steps (tenant_id, run_id, key, kind, position, connection, needs, uses, run_when, state)
   select tenant, p_run, s.key, s.kind, s.position, s.connection, s.needs, s.uses, s."when",
     case when cardinality(s.needs) = 0 or s."when" = 'always' then 'ready' else 'pending' end
@@ -95,6 +98,13 @@ begin
     as s(key text, kind text, position integer, connection text, needs text[], uses text[], "when" text);
   insert into public.run_events (tenant_id, run_id, seq, type, actor, data)
   values (tenant, p_run, 1, 'run.queued', app.actor(), jsonb_build_object('trigger', p_trigger));
+  if p_options ? 'claim' and not exists (
+    select from jsonb_to_recordset(version.plan) as s(kind text, needs text[], "when" text)
+    where (cardinality(s.needs) = 0 or s."when" = 'always') and not p_options->'claim'->'kinds' ? s.kind
+  ) then
+    return jsonb_build_object('runId', p_run, 'claim', app.claim_step(p_run, null, p_options->'claim'->>'delivery', false,
+      (p_options->'claim'->>'leaseMs')::integer));
+  end if;
   return jsonb_build_object('runId', p_run, 'outboxId', (app.wake(tenant, p_run, null)->>'id')::bigint);
 end
 $$;
@@ -112,8 +122,9 @@ $$;
 -- has run out is taken over; so is one that an earlier attempt of the same delivery held (p_retry), at once. When the
 -- run's time is up nothing waits any longer: the delivery ends each step that it is given. A step whose connection has no
 -- place is passed over; one whose connection rests comes back when it has rested. A place is nothing but a running step,
--- so it cannot outlive one.
-create function app.take_step(p_run public.runs, p_delivery text, p_retry boolean, p_lease_ms integer)
+-- so it cannot outlive one. p_left is a connection whose place the caller has just given back and will give away: of the
+-- connections whose places are counted all that may be needed are locked, by their names, so that no two wait for each other.
+create function app.take_step(p_run public.runs, p_delivery text, p_retry boolean, p_lease_ms integer, p_left text)
 returns public.steps
 language plpgsql
 as $$
@@ -122,6 +133,7 @@ declare
   s public.steps;
   other public.connections;
   full_ones text[] := '{}';
+  counted boolean := false;
 begin
   loop
     select o.key, o.map_index, o.state, o.connection into c from public.steps o
@@ -130,15 +142,23 @@ begin
         or o.state = 'waiting' and o.next_attempt_at <= clock_timestamp()
         or o.state in ('ready', 'waiting') and p_run.deadline_at < clock_timestamp()
         or o.state = 'running' and (o.lease_until < clock_timestamp() or p_retry and o.claimed_by = p_delivery))
-      and (o.connection is null or o.connection <> all(full_ones))
+      and (o.state = 'running' or o.connection is null or o.connection <> all(full_ones))
     order by o.position, o.map_index
     limit 1;
     if not found then
       return s;
     end if;
     if c.connection is not null and c.state <> 'running' then
-      select * into other from public.connections n where n.tenant_id = p_run.tenant_id and n.name = c.connection
-      for no key update;
+      if not counted then
+        perform from public.connections n
+        where n.tenant_id = p_run.tenant_id and n.concurrency is not null and (n.name = p_left or n.name in (
+          select o.connection from public.steps o
+          where o.tenant_id = p_run.tenant_id and o.run_id = p_run.id and o.state = 'ready' and o.connection is not null))
+        order by n.name
+        for no key update;
+        counted := true;
+      end if;
+      select * into other from public.connections n where n.tenant_id = p_run.tenant_id and n.name = c.connection;
       if found and p_run.deadline_at > clock_timestamp() then
         if other.rests_until > clock_timestamp() then
           update public.steps t set next_attempt_at = other.rests_until
@@ -288,6 +308,7 @@ declare
 begin
   select case
       when r.state = 'cancelling' then 'cancelled'
+      when r.state in ('succeeded', 'failed') then r.state -- as somebody marked it
       when bool_or(s.state = 'failed') then 'failed'
       when bool_or(s.warned) then 'succeeded_with_warnings'
       else 'succeeded' end
@@ -365,6 +386,7 @@ declare
   version record;
   types text[] := '{}';
   room integer;
+  asked_at timestamptz;
   later timestamptz;
   wakes jsonb := '[]';
   again boolean;
@@ -393,7 +415,7 @@ begin
     return jsonb_build_object('outcome', 'over');
   end if;
 
-  select v.definition, v.concurrency, v.version, p.paused_at, t.concurrency as tenant_concurrency into version
+  select v.definition, v.concurrency, v.version, p.paused_at, t.concurrency as tenant_concurrency, t.max_run_ms into version
   from public.pipeline_versions v
   join public.pipelines p on p.tenant_id = v.tenant_id and p.id = v.pipeline_id
   join public.tenants t on t.tenant_id = v.tenant_id
@@ -427,8 +449,9 @@ begin
         next_run := coalesce(app.next_queued(tenant, r.pipeline_id, p_run), next_run);
       end if;
     end if;
+    r.state := 'running';
     r.started_at := clock_timestamp();
-    r.deadline_at := r.started_at + (version.definition->>'timeoutMs')::bigint * interval '1 ms';
+    r.deadline_at := r.started_at + least((version.definition->>'timeoutMs')::bigint, version.max_run_ms) * interval '1 ms';
     types := types || 'run.running'::text;
     if r.unfinished > 1 then
       wakes := wakes || app.wakes(tenant, p_run, (
@@ -440,11 +463,13 @@ begin
     end if;
   end if;
 
-  s := app.take_step(r, p_delivery, p_retry, p_lease_ms);
+  asked_at := clock_timestamp();
+  s := app.take_step(r, p_delivery, p_retry, p_lease_ms, null);
   if s.key is null then
     if p_outbox is not null and not again then
+      -- What is due and waits for a place is woken by who gives it one: a message now would only ask for the next.
       select min(next_attempt_at) into later from public.steps
-      where tenant_id = tenant and run_id = p_run and state in ('ready', 'waiting') and next_attempt_at is not null;
+      where tenant_id = tenant and run_id = p_run and state in ('ready', 'waiting') and next_attempt_at > asked_at;
       if later is not null then
         wakes := wakes || app.wake(tenant, p_run, later);
       end if;
@@ -483,7 +508,8 @@ $$;
 -- last statement of the transaction that wrote what the step made: WE001 and WE002 take that back too.
 -- p_result: {"state": succeeded|failed|skipped|cancelled|waiting|ready, "delayMs"?, "rowsIn"?, "rowsOut"?, "rowsRejected"?,
 -- "warned"?, "error"?: {"code","message"}, "cursor"?, "output"?}. waiting and ready come back after delayMs; waiting
--- without it when it is answered under "answerKey", or when all items of "map": {"total","atOnce"} have ended. ready with
+-- without it when it is answered under "answerKey", or when all items of "map": {"total","atOnce"}, which its cursor's
+-- "items" lists, have ended. ready with
 -- "yielded" is a continuation and no new attempt. Without rowsOut the rows of the version that the step made are its rows
 -- out; with "rejects" what is missing from rowsIn is rejected. Returns {"runState", "step"? (the claimed one), "wakes"}.
 create function app.complete_step(p_run text, p_key text, p_map integer, p_fence bigint, p_result jsonb, p_delivery text, p_lease_ms integer)
@@ -549,8 +575,9 @@ begin
   types := array['step.' || case when yielded then 'continued' when next_state = 'ready' then 'retrying' else next_state end];
 
   if p_result ? 'map' then
-    insert into public.steps (tenant_id, run_id, key, map_index, kind, position, needs, uses, run_when, state)
-    select tenant, p_run, p_key, i, 'item', done.position, '{}', done.uses, 'always', 'ready'
+    insert into public.steps (tenant_id, run_id, key, map_index, kind, position, needs, uses, run_when, state, cursor)
+    select tenant, p_run, p_key, i, 'item', done.position, '{}', done.uses, 'always', 'ready',
+      jsonb_build_object('item', done.cursor->'items'->(i - 1))
     from generate_series(1, done.map_begun) i;
     readied := done.map_begun;
   elsif not over then
@@ -580,15 +607,16 @@ begin
   end if;
 
   if r.unfinished = finished then
+    -- After the tenant and the pipeline, in the order in which a claim locks them.
+    ended := app.finish_run(r, types, keys, maps, datas);
     if done.connection is not null then
       wakes := wakes || coalesce(app.wake_for_place(tenant, done.connection, p_run), '[]');
     end if;
-    ended := app.finish_run(r, types, keys, maps, datas);
     return ended || jsonb_build_object('wakes', wakes || (ended->'wakes'));
   end if;
 
   if r.state <> 'cancelling' and not yielded then
-    s := app.take_step(r, p_delivery, false, p_lease_ms);
+    s := app.take_step(r, p_delivery, false, p_lease_ms, done.connection);
     if s.key is not null then
       types := types || 'step.running'::text;
       keys := keys || s.key;
@@ -634,8 +662,9 @@ begin
   if not found then
     return 0;
   end if;
-  insert into public.steps (tenant_id, run_id, key, map_index, kind, position, needs, uses, run_when, state)
-  select p_tenant, p_run, p_key, parent.map_begun, 'item', parent.position, '{}', parent.uses, 'always', 'ready'
+  insert into public.steps (tenant_id, run_id, key, map_index, kind, position, needs, uses, run_when, state, cursor)
+  select p_tenant, p_run, p_key, parent.map_begun, 'item', parent.position, '{}', parent.uses, 'always', 'ready',
+    jsonb_build_object('item', parent.cursor->'items'->(parent.map_begun - 1))
   where not exists (
     select from public.steps i
     where i.tenant_id = p_tenant and i.run_id = p_run and i.key = p_key and i.map_index = parent.map_begun);

@@ -3,9 +3,17 @@ import { serveConsole, type ConsoleFiles } from './http/console.ts'
 import { newApp } from './http/middleware.ts'
 import { jobHandlers } from './queues/handlers.ts'
 import { jobRoutes } from './queues/receive.ts'
+import { alertRoutes } from './routes/alerts.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
+import { approvalRoutes } from './routes/approvals.ts'
+import { backfillRoutes, pipelineBackfillRoutes } from './routes/backfills.ts'
+import { calendarRoutes } from './routes/calendars.ts'
+import { callbackRoutes } from './routes/callbacks.ts'
+import { channelRoutes } from './routes/channels.ts'
 import { connectionRoutes } from './routes/connections.ts'
 import { datasetRoutes } from './routes/datasets.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { eventRoutes, webhookRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jwksRoutes } from './routes/jwks.ts'
 import { meRoutes } from './routes/me.ts'
@@ -15,6 +23,7 @@ import { runRoutes } from './routes/runs.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { signUpRoutes } from './routes/sign-up.ts'
+import { tenantRoutes } from './routes/tenant.ts'
 
 /** Every route there is. The typed client is made of what this returns. */
 export function createApp(services: Services, files: ConsoleFiles = {}) {
@@ -26,11 +35,22 @@ export function createApp(services: Services, files: ConsoleFiles = {}) {
     .route('/v1/sessions', sessionRoutes)
     .route('/v1/me', meRoutes)
     .route('/v1/api-keys', apiKeyRoutes)
+    .route('/v1/callbacks', callbackRoutes)
+    .route('/v1/channels', channelRoutes)
     .route('/v1/connections', connectionRoutes)
     .route('/v1/datasets', datasetRoutes)
+    .route('/v1/dead-letters', deadLetterRoutes)
     .route('/v1/pipelines', pipelineRoutes)
+    .route('/v1/pipelines', pipelineBackfillRoutes)
+    .route('/v1/pipelines', webhookRoutes)
+    .route('/v1/backfills', backfillRoutes)
+    .route('/v1/calendars', calendarRoutes)
+    .route('/v1/events', eventRoutes)
     .route('/v1/runs', runRoutes)
+    .route('/v1/runs', approvalRoutes)
+    .route('/v1/alerts', alertRoutes)
     .route('/v1/schemas', schemaRoutes)
+    .route('/v1/tenant', tenantRoutes)
     .route('/', jwksRoutes)
     .route('/', problemRoutes)
     .route(

@@ -19,8 +19,14 @@ const webAssembly = (
 ).WebAssembly
 
 const variables = Deno.env.toObject()
-const grammar = await webAssembly.compile(await Deno.readFile(new URL('./libpg-query.wasm', import.meta.url)))
-const app = createApp(buildServices(readEnv(variables), grammar), files)
+const compiled = async (file: string) =>
+  webAssembly.compile(await Deno.readFile(new URL(file, import.meta.url)))
+const grammar = await compiled('./libpg-query.wasm')
+let quickjs: Promise<WebAssembly.Module> | undefined
+const app = createApp(
+  buildServices(readEnv(variables), grammar, () => (quickjs ??= compiled('./quickjs.wasm'))),
+  files,
+)
 
 Deno.serve(
   {

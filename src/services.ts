@@ -3,19 +3,25 @@ import { liveTeller } from './cache/live.ts'
 import { connectRedis } from './cache/redis.ts'
 import { connectDatabase } from './db/database.ts'
 import { secretBox } from './db/secrets.ts'
+import { answerTokens } from './domain/answer-token.ts'
 import { defaultLimits } from './domain/limit.ts'
 import type { Env } from './env.ts'
 import { printLine } from './http/request-log.ts'
 import type { SqlParser } from './lineage/sql.ts'
-import { jobSender } from './queues/send.ts'
+import { jobSender, requestSender } from './queues/send.ts'
 import { connectStorage } from './storage/storage.ts'
 
-/** The only place that connects. Nothing is sent before the first request; `parserModule` is PostgreSQL's own grammar. */
-export function buildServices(env: Env, parserModule: WebAssembly.Module): Services {
+/** The only place that connects. Nothing is sent before the first request; the modules are PostgreSQL's own grammar and QuickJS. */
+export function buildServices(
+  env: Env,
+  parserModule: WebAssembly.Module,
+  sandboxModule: () => Promise<WebAssembly.Module>,
+): Services {
   const now = () => new Date()
   const cache = connectRedis({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN })
   const send = jobSender({ url: env.QSTASH_URL, token: env.QSTASH_TOKEN, publicUrl: env.PUBLIC_URL })
   const tell = liveTeller(cache)
+  const masterKeys = [env.MASTER_KEY, ...(env.MASTER_KEY_PREVIOUS ? [env.MASTER_KEY_PREVIOUS] : [])]
   let loaded: Promise<SqlParser> | undefined
   const parser = () =>
     (loaded ??= import('./lineage/sql.ts').then(({ loadParser }) => loadParser(parserModule)))
@@ -36,7 +42,11 @@ export function buildServices(env: Env, parserModule: WebAssembly.Module): Servi
       accessKeyId: env.S3_ACCESS_KEY_ID,
       secretAccessKey: env.S3_SECRET_ACCESS_KEY,
     }),
-    secrets: secretBox([env.MASTER_KEY, ...(env.MASTER_KEY_PREVIOUS ? [env.MASTER_KEY_PREVIOUS] : [])]),
+    secrets: secretBox(masterKeys),
+    sandbox: async (script) => {
+      const [{ openSandbox }, module] = await Promise.all([import('./sandbox/sandbox.ts'), sandboxModule()])
+      return openSandbox(module, script)
+    },
     parser: { checkSelect: async (text, parameters) => (await parser()).checkSelect(text, parameters) },
     async send(tenantId, messages) {
       try {
@@ -50,6 +60,9 @@ export function buildServices(env: Env, parserModule: WebAssembly.Module): Servi
         })
       }
     },
+    request: requestSender({ url: env.QSTASH_URL, token: env.QSTASH_TOKEN, publicUrl: env.PUBLIC_URL }),
+    answerTokens: answerTokens(masterKeys),
+    publicUrl: env.PUBLIC_URL,
     live: (tenantId, runId, last) => void tell(tenantId, runId, last),
     allowPrivateHosts: env.ALLOW_PRIVATE_HOSTS === 'true',
     now,

@@ -1,3 +1,4 @@
+import quickjs from '@jitl/quickjs-wasmfile-release-sync/wasm'
 import grammar from 'libpg-query/wasm/libpg-query.wasm'
 import files from 'weir:console'
 import { createApp } from './app.ts'
@@ -15,7 +16,10 @@ export default {
     env: Record<string, unknown>,
     execution: ExecutionContext,
   ): Response | Promise<Response> {
-    app ??= createApp(buildServices(readEnv(env), grammar), files)
+    app ??= createApp(
+      buildServices(readEnv(env), grammar, async () => quickjs),
+      files,
+    )
     const address = request.headers.get('CF-Connecting-IP')
     return app.fetch(request, {
       ...(address ? { address } : {}),

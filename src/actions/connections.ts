@@ -10,6 +10,7 @@ import {
   type Connection,
   type ConnectionKind,
 } from '#src/db/connections.ts'
+import { openConnectionAgain } from '#src/db/control.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { fieldProblems } from '#src/domain/field-problem.ts'
 import { newId, type ConnectionId } from '#src/domain/id.ts'
@@ -17,6 +18,7 @@ import { mergePatch } from '#src/domain/merge-patch.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { allow, type Context } from './context.ts'
+import { sendWakes } from './control.ts'
 import { outside } from './outside.ts'
 
 /** How long a check or a look at the tables may take before we say so. */
@@ -27,7 +29,13 @@ const connectors = () => import('#src/connectors/connectors.ts')
 
 export async function createConnection(
   ctx: Context,
-  input: { name: string; kind: ConnectionKind; config: unknown; secret?: unknown },
+  input: {
+    name: string
+    kind: ConnectionKind
+    config: unknown
+    secret?: unknown
+    concurrency?: number | null | undefined
+  },
 ): Promise<Connection> {
   allow(ctx, 'connections:write')
   const spec = (await connectors()).connectionSpec(input.kind)
@@ -40,6 +48,7 @@ export async function createConnection(
     kind: input.kind,
     config,
     secret: await sealed(ctx, id, secret),
+    concurrency: input.concurrency ?? null,
   })
 }
 
@@ -48,7 +57,12 @@ export async function updateConnection(
   ctx: Context,
   id: ConnectionId,
   expected: readonly number[] | 'any',
-  change: { name?: string | undefined; config?: unknown; secret?: unknown },
+  change: {
+    name?: string | undefined
+    config?: unknown
+    secret?: unknown
+    concurrency?: number | null | undefined
+  },
 ): Promise<Connection> {
   allow(ctx, 'connections:write')
   const current = await getConnection(ctx.tenantDb, id)
@@ -67,8 +81,11 @@ export async function updateConnection(
     ...(change.name === undefined ? {} : { name: change.name }),
     ...(config ? { config } : {}),
     ...(secret === undefined ? {} : { secret }),
+    ...(change.concurrency === undefined ? {} : { concurrency: change.concurrency }),
   })
   if (!changed) throw stale()
+  if (change.concurrency !== undefined)
+    sendWakes(ctx, (await openConnectionAgain(ctx.tenantDb, id, false)).wakes)
   return changed
 }
 

@@ -13,12 +13,15 @@ import {
 import { badPatterns } from '#src/db/patterns.ts'
 import { newId, type PipelineId } from '#src/domain/id.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
-import type { Definition } from '#src/domain/pipeline.ts'
+import type { Definition, Step } from '#src/domain/pipeline.ts'
 import { graphOf, type SqlReads } from '#src/domain/pipeline-graph.ts'
 import type { SourceMap } from '#src/domain/pipeline-source.ts'
+import { planned } from '#src/domain/planned-step.ts'
 import { Problem, type FieldProblem } from '#src/domain/problem.ts'
 import { actorName } from '#src/domain/role.ts'
+import { everyStep, pathText } from '#src/domain/step-path.ts'
 import { allow, type Context } from './context.ts'
+import { refuseBadTriggers, startersOf } from './triggers.ts'
 
 export type Source = { text: string; format: 'yaml' | 'json' }
 export type Warning = FieldProblem
@@ -107,36 +110,19 @@ async function checked(ctx: Context, source: Source) {
   const parsed = parsePipeline(source.text, source.format)
   if (!parsed.ok) throw refused(parsed.fields)
   const { definition } = parsed
-  refuseUnstartable(definition, parsed.source)
+  await refuseBadTriggers(ctx, definition, parsed.source)
   const sqlReads = await readsOfSql(ctx, definition, parsed.source)
   await refuseBadPatterns(ctx, definition, parsed.source)
   const graph = graphOf(definition, sqlReads, parsed.source)
   if (!graph.ok) throw refused(graph.fields)
-  const plan = definition.steps.map((step, position) => ({
-    key: step.id,
-    kind: step.kind,
-    needs: graph.needs.get(step.id) ?? [],
-    when: step.when,
-    position,
-  }))
+  const plan = definition.steps.map((step, position) =>
+    planned(step, position, graph.needs.get(step.id) ?? []),
+  )
   return {
     definition,
     plan,
     warnings: [...graph.warnings, ...(await missingConnections(ctx, definition, parsed.source))],
   }
-}
-
-/** A schedule gives no parameters, so each needs its default. */
-function refuseUnstartable({ triggers, parameters }: Definition, source: SourceMap): void {
-  if (triggers.length === 0) return
-  const bare = Object.keys(parameters).filter((name) => parameters[name]?.default === undefined)
-  const message = 'needs a default: a schedule starts the pipeline without parameters'
-  const fields = bare.map((name) => ({
-    path: `parameters.${name}`,
-    message,
-    ...source.at(['parameters', name]),
-  }))
-  if (fields.length > 0) throw refused(fields)
 }
 
 /** A warning, for a definition may be stored before its connections are made. */
@@ -145,21 +131,22 @@ async function missingConnections(
   { steps }: Definition,
   source: SourceMap,
 ): Promise<Warning[]> {
-  const uses = steps.flatMap((step, i) =>
-    step.kind === 'extract'
-      ? [{ name: step.extract.connection, at: ['steps', i, 'extract', 'connection'] }]
-      : step.kind === 'load'
-        ? [{ name: step.load.connection, at: ['steps', i, 'load', 'connection'] }]
-        : [],
-  )
+  const uses = everyStep(steps).flatMap(({ step, path }) => {
+    if (step.kind === 'extract')
+      return [{ name: step.extract.connection, path: [...path, 'extract', 'connection'] }]
+    if (step.kind === 'load') return [{ name: step.load.connection, path: [...path, 'load', 'connection'] }]
+    if (step.kind !== 'wait' || !('connection' in step.wait)) return []
+    const inside = step.wait.sensor === 'object' ? ['object', 'connection'] : ['connection']
+    return [{ name: step.wait.connection, path: [...path, 'wait', ...inside] }]
+  })
   if (uses.length === 0) return []
   const unknown = await unknownConnections(ctx.tenantDb, [...new Set(uses.map(({ name }) => name))])
   return uses
     .filter(({ name }) => unknown.includes(name))
-    .map(({ name, at: [, index, kind, key], at }) => ({
-      path: `steps[${index}].${kind}.${key}`,
+    .map(({ name, path }) => ({
+      path: pathText(path),
       message: `there is no connection "${name}" yet`,
-      ...source.at(at),
+      ...source.at(path),
     }))
 }
 
@@ -184,25 +171,33 @@ async function refuseBadPatterns(ctx: Context, definition: Definition, source: S
   if (fields.length > 0) throw refused(fields)
 }
 
-/** Parses every SQL step; what is wrong in one is placed in the text of the definition. */
+/** Parses every SELECT over datasets; what is wrong in one is placed in the text of the definition. */
 async function readsOfSql(ctx: Context, definition: Definition, source: SourceMap): Promise<SqlReads> {
   const reads = new Map<string, { tables: string[]; parameters: string[] }>()
   const fields: FieldProblem[] = []
-  for (const [index, step] of definition.steps.entries()) {
-    if (step.kind !== 'sql') continue
-    const checked = await ctx.services.parser.checkSelect(step.sql, definition.parameters)
-    if (checked.ok) reads.set(step.id, checked)
+  for (const { step, key, path: at } of everyStep(definition.steps)) {
+    const sql = selectOf(step)
+    if (sql === undefined) continue
+    const checked = await ctx.services.parser.checkSelect(sql, definition.parameters)
+    if (checked.ok) reads.set(key, checked)
     else {
-      const place = source.at(['steps', index, 'sql'])
+      const path = [...at, ...(step.kind === 'wait' ? ['wait', 'sql'] : ['sql'])]
       for (const field of checked.fields) {
         const inside =
           field.line === undefined ? '' : ` (line ${field.line} of the SQL, column ${field.column ?? 1})`
-        fields.push({ path: `steps[${index}].sql`, message: `${field.message}${inside}`, ...place })
+        fields.push({ path: pathText(path), message: `${field.message}${inside}`, ...source.at(path) })
       }
     }
   }
   if (fields.length > 0) throw refused(fields)
   return reads
+}
+
+/** SQL for another database is checked by that one. */
+function selectOf(step: Step): string | undefined {
+  if (step.kind === 'sql') return step.sql
+  if (step.kind !== 'wait' || !('sql' in step.wait) || step.wait.connection !== undefined) return undefined
+  return step.wait.sql
 }
 
 async function newVersion(
@@ -211,7 +206,6 @@ async function newVersion(
   plan: NewVersion['plan'],
   source: Source,
 ): Promise<NewVersion> {
-  const { nextFire } = await import('#src/domain/schedule.ts')
   return {
     id: newId('pipelineVersion', ctx.now()),
     definition,
@@ -219,11 +213,6 @@ async function newVersion(
     source: source.text,
     format: source.format,
     createdBy: actorName(ctx.actor),
-    schedules: definition.triggers.map(({ cron, timezone }) => ({
-      id: newId('schedule', ctx.now()),
-      cron,
-      timezone,
-      nextFireAt: nextFire(cron, timezone, ctx.now()),
-    })),
+    ...(await startersOf(ctx, definition)),
   }
 }

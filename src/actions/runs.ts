@@ -1,11 +1,9 @@
 import { getPipeline } from '#src/db/pipelines.ts'
+import { cancelRun as cancelRunRow, startRun as startRunRow } from '#src/db/run-moves.ts'
 import {
-  cancelRun as cancelRunRow,
-  eventsOf,
   getRun,
   listRuns,
   qualityOf,
-  startRun as startRunRow,
   type QualityResult,
   type Run,
   type RunFilter,
@@ -15,14 +13,24 @@ import { newId, type PipelineId, type RunId } from '#src/domain/id.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
 import { Problem } from '#src/domain/problem.ts'
+import { can } from '#src/domain/role.ts'
 import type { RunState } from '#src/domain/run-state.ts'
+import { besideAnswer, startBudget } from '#src/engine/budget.ts'
+import { leaseMs } from '#src/engine/lease.ts'
 import { wakeMessages } from '#src/engine/wake.ts'
 import { allow, type Context } from './context.ts'
 
-/** Starts a run of the pipeline's current version. It is in the database when this returns; the wake-up follows. */
+/**
+ * Starts a run of the pipeline's current version. It is in the database when this returns; its first steps are under way
+ * beside the answer where they are small ones, else the wake-up follows.
+ */
 export async function startRun(
   ctx: Context,
-  input: { pipelineId: PipelineId; parameters?: Record<string, unknown> | undefined },
+  input: {
+    pipelineId: PipelineId
+    parameters?: Record<string, unknown> | undefined
+    priority?: number | undefined
+  },
 ): Promise<{ id: RunId; state: RunState; pipelineId: PipelineId }> {
   allow(ctx, 'runs:write')
   const checked = input.parameters
@@ -30,19 +38,32 @@ export async function startRun(
     : { parameters: {} }
   const id = newId('run', ctx.now())
   const { pipelineId } = input
+  const delivery = { id: `here:${id}`, retry: false }
   const started = await startRunRow(ctx.tenantDb, {
     id,
     pipelineId,
     ...checked,
     trigger: 'manual',
+    priority: input.priority,
     traceparent: ctx.traceparent,
+    claim: ctx.services.neverHere ? undefined : { delivery: delivery.id, leaseMs, kinds: besideAnswer.kinds },
   })
   if ('refused' in started) {
     if (started.refused === 'parameters') await checkedParameters(ctx, pipelineId, {})
     throw new Problem('conflict', 'The pipeline was changed at this moment; start the run again.')
   }
-  ctx.defer(ctx.services.send(ctx.tenantId, wakeMessages(ctx.tenantId, id, [started.wake])))
-  return { id, state: 'queued', pipelineId }
+  if ('wake' in started) {
+    ctx.defer(ctx.services.send(ctx.tenantId, wakeMessages(ctx.tenantId, id, [started.wake])))
+    return { id, state: 'queued', pipelineId }
+  }
+  const budget = startBudget(ctx.services.now, besideAnswer.limits, besideAnswer.kinds)
+  const { claim } = started
+  ctx.defer(
+    import('#src/engine/deliver.ts').then(({ carryOut }) =>
+      carryOut(ctx.services, { tenantId: ctx.tenantId, runId: id }, claim, delivery, budget),
+    ),
+  )
+  return { id, state: claim.outcome === 'claimed' ? 'running' : 'queued', pipelineId }
 }
 
 async function checkedParameters(ctx: Context, pipelineId: PipelineId, given: Record<string, unknown>) {
@@ -67,17 +88,20 @@ export async function readRuns(
 
 export async function readRun(ctx: Context, id: RunId): Promise<Run & { steps: Step[] }> {
   allow(ctx, 'runs:read')
-  return getRun(ctx.tenantDb, id)
+  const run = await getRun(ctx.tenantDb, id)
+  return can(ctx.actor, 'runs:write') ? run : { ...run, steps: run.steps.map(withoutCallback) }
+}
+
+/** Who knows the address of a callback can answer in its step's place. */
+function withoutCallback(step: Step): Step {
+  if (!step.waitsFor?.callback) return step
+  const { callback: _, ...waitsFor } = step.waitsFor
+  return { ...step, waitsFor }
 }
 
 export async function readQuality(ctx: Context, id: RunId): Promise<QualityResult[]> {
   allow(ctx, 'runs:read')
   return qualityOf(ctx.tenantDb, id)
-}
-
-export async function readRunEvents(ctx: Context, id: RunId, after: number, limit: number) {
-  allow(ctx, 'runs:read')
-  return eventsOf(ctx.tenantDb, id, after, limit)
 }
 
 /** Asks a run to stop; one that is over already is a conflict. */

@@ -5,6 +5,7 @@ import type { CheckResult, Reader, ReadOptions, Stream } from './connector.ts'
 import { checkFiles, discoverFiles, filesConfig, filesSecret } from './files/connection.ts'
 import { openFile } from './files/files.ts'
 import { fileKey, filesPrefix } from './files/key.ts'
+import { askPostgres } from './postgres/ask.ts'
 import { checkConnection as checkPostgres } from './postgres/check.ts'
 import { postgresConfig, postgresSecret, type PostgresConnection } from './postgres/config.ts'
 import { discoverStreams } from './postgres/discover.ts'
@@ -93,6 +94,51 @@ export async function openLoad(connection: OpenConnection, spec: LoadSpec): Prom
       )
   }
 }
+
+/** The first row that a SELECT gives there. */
+export async function askOnce(
+  connection: OpenConnection,
+  select: string,
+): Promise<Record<string, unknown> | undefined> {
+  switch (connection.kind) {
+    case 'postgres':
+      return askPostgres(toPostgres(connection), select, optionsOf(connection))
+    case 'files':
+      throw new StepFailure(
+        'not_a_database',
+        `Connection "${connection.name}" holds files; no SQL can be asked there.`,
+      )
+  }
+}
+
+/** The object that is oldest among those below the prefix that came since then; its name is the connection's own. */
+export async function firstObjectSince(
+  connection: OpenConnection,
+  prefix: string,
+  since: Date,
+): Promise<{ name: string; bytes: number; changedAt: Date } | undefined> {
+  if (connection.kind !== 'files')
+    throw new StepFailure('not_files', `Connection "${connection.name}" holds no files to wait for.`)
+  const folder = folderOf(connection)
+  let first: { name: string; bytes: number; changedAt: Date } | undefined
+  let cursor: string | undefined
+  for (let page = 0; page < mostPages; page++) {
+    const listed = await connection.storage.list(folder.tenantId, folder.prefix + prefix, cursor)
+    for (const { key, bytes, changedAt } of listed.objects) {
+      if (changedAt < since || (first && changedAt >= first.changedAt)) continue
+      first = { name: key.slice(`tenants/${folder.tenantId}/${folder.prefix}`.length), bytes, changedAt }
+    }
+    cursor = listed.cursor
+    if (cursor === undefined) return first
+  }
+  throw new StepFailure(
+    'too_many_objects',
+    `Connection "${connection.name}" has more than ${mostPages},000 files below "${prefix}"; wait for a narrower prefix.`,
+  )
+}
+
+/** A look at a bucket may take so many pages of 1,000 names. */
+const mostPages = 20
 
 /** Takes away what a finished load left in its destination. */
 export async function dropLoadStage(

@@ -15,6 +15,7 @@ export async function insertConnection(
     kind: ConnectionKind
     config: Record<string, unknown>
     secret: string | null
+    concurrency: number | null
   },
 ): Promise<Connection> {
   const [[made]] = await db.run(
@@ -102,7 +103,12 @@ export async function updateConnection(
   db: TenantDb,
   id: ConnectionId,
   version: number,
-  change: { name?: string; config?: Record<string, unknown>; secret?: string | null },
+  change: {
+    name?: string
+    config?: Record<string, unknown>
+    secret?: string | null
+    concurrency?: number | null
+  },
 ): Promise<Connection | undefined> {
   const isFree =
     change.name === undefined

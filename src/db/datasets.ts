@@ -13,7 +13,8 @@ export type DatasetVersion = { id: DatasetVersionId; name: string; columns: Colu
 export const tableOf = (version: DatasetVersionId): string => `data."${version}"`
 
 /**
- * What readers of these datasets see inside a run: the newest version that the run itself made, else the current one.
+ * What readers of these datasets see inside a run: the newest version that the run itself made, else the one that a step
+ * made whose outcome it has taken over from another run, else the current one.
  */
 export async function versionsFor(
   db: TenantDb,
@@ -25,9 +26,11 @@ export async function versionsFor(
       select distinct on (d.name) d.name, v.id, v.columns, v.rows
       from datasets d
       join dataset_versions v on v.tenant_id = d.tenant_id and v.dataset_id = d.id and v.state = 'ready'
+      left join steps s on s.tenant_id = v.tenant_id and s.run_id = ${runId} and s.key = v.step_key and s.map_index = 0
+        and s.copied_from = v.run_id
       where d.tenant_id = ${db.tenantId} and d.name = any(${sql.param([...names])}::text[])
-        and (v.run_id = ${runId} or v.id = d.current_version_id)
-      order by d.name, (v.run_id = ${runId}) desc, v.ready_at desc`),
+        and (v.run_id = ${runId} or s.key is not null or v.id = d.current_version_id)
+      order by d.name, (v.run_id = ${runId}) desc, (s.key is not null) desc, v.ready_at desc`),
   ])
   const rows = (result?.rows ?? []) as {
     name: string

@@ -1,12 +1,12 @@
 import { sql } from 'drizzle-orm'
 import type { ConnectionId, TenantId } from '#src/domain/id.ts'
 import type { Database, TenantDb } from './database.ts'
-import { statement, type Statement } from './statement.ts'
+import { statement, type Statement, type StatementResult } from './statement.ts'
 
 export type OutboxMessage = {
   tenantId: TenantId
   id: number
-  kind: 'run' | 'connection.drop_stage'
+  kind: 'run' | 'connection.drop_stage' | 'call' | 'notify'
   payload: Record<string, unknown>
   notBefore: string | null
 }
@@ -33,6 +33,47 @@ export const dropStageLater = (
   statement(sql`
     insert into outbox (tenant_id, kind, payload, send_after)
     values (${tenantId}, 'connection.drop_stage', ${JSON.stringify({ connectionId, loadId, table })}::jsonb, now())`)
+
+/**
+ * It is handed over at once after the commit, and by the tick when that did not happen.
+ * @param mark tells its id from those of others in the results of one transaction
+ */
+export const outboxInsert = (
+  tenantId: TenantId,
+  kind: 'call' | 'notify',
+  mark: string,
+  payload: Record<string, unknown>,
+): Statement =>
+  statement(sql`
+    insert into outbox (tenant_id, kind, payload, send_after)
+    values (${tenantId}, ${kind}, ${JSON.stringify(payload)}::jsonb, now() + interval '60 s')
+    returning id, ${mark}::text as mark`)
+
+export function outboxIdIn(results: readonly StatementResult[], mark: string): number | undefined {
+  const row = results.flatMap(({ rows }) => rows).find((one) => one['mark'] === mark)
+  return row ? Number(row['id']) : undefined
+}
+
+/** Undefined when it is out already. */
+export async function findInOutbox(
+  db: TenantDb,
+  kind: 'call' | 'notify',
+  id: number,
+): Promise<{ payload: unknown; attempts: number; createdAt: Date } | undefined> {
+  const [result] = await db.statements([
+    {
+      text: 'select payload, attempts, created_at from outbox where tenant_id = $1 and id = $2 and kind = $3',
+      params: [db.tenantId, id, kind],
+    },
+  ])
+  const [row] = result?.rows ?? []
+  if (!row) return undefined
+  return {
+    payload: row['payload'],
+    attempts: Number(row['attempts']),
+    createdAt: new Date(String(row['created_at'])),
+  }
+}
 
 export async function removeFromOutbox(db: TenantDb, id: number): Promise<void> {
   await db.statements([

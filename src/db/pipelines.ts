@@ -1,9 +1,12 @@
 import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
-import type { Id, PipelineId, PipelineVersionId } from '#src/domain/id.ts'
+import type { PipelineId, PipelineVersionId } from '#src/domain/id.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
 import type { TenantDb } from './database.ts'
-import { pipelines, pipelineVersions, type PlannedStep } from './schema.ts'
+import { dropSchedules, saveSchedules, type NewSchedule } from './schedules.ts'
+import type { PlannedStep } from '#src/domain/planned-step.ts'
+import { pipelines, pipelineVersions } from './schema.ts'
+import { saveTriggers, type NewTrigger } from './triggers.ts'
 
 export type Pipeline = {
   id: PipelineId
@@ -12,6 +15,9 @@ export type Pipeline = {
   definition: Definition
   source: string
   format: 'yaml' | 'json'
+  pausedAt: Date | null
+  pausedBy: string | null
+  pausedReason: string | null
   createdAt: Date
   updatedAt: Date
 }
@@ -24,7 +30,8 @@ export type NewVersion = {
   source: string
   format: 'yaml' | 'json'
   createdBy: string
-  schedules: { id: Id<'schedule'>; cron: string; timezone: string; nextFireAt: Date }[]
+  schedules: NewSchedule[]
+  triggers: NewTrigger[]
 }
 
 export async function insertPipeline(db: TenantDb, id: PipelineId, version: NewVersion): Promise<void> {
@@ -35,7 +42,7 @@ export async function insertPipeline(db: TenantDb, id: PipelineId, version: NewV
       .onConflictDoNothing()
       .returning({ id: pipelines.id }),
     versionInsert(db, id, 1, version),
-    schedulesInsert(db, id, version),
+    ...triggersOf(db, id, version),
   )
   if (!made) throw nameTaken(version.definition.name)
 }
@@ -54,16 +61,16 @@ function versionInsert(db: TenantDb, id: PipelineId, number: number, version: Ne
     on conflict (tenant_id, pipeline_id, version) do nothing`)
 }
 
-function schedulesInsert(db: TenantDb, id: PipelineId, version: NewVersion) {
-  return db.sql.execute(sql`
-    insert into schedules (tenant_id, id, pipeline_id, cron, timezone, next_fire_at)
-    select p.tenant_id, s.id, p.id, s.cron, s.timezone, s."nextFireAt"
-    from pipelines p
-    join pipeline_versions v on v.tenant_id = p.tenant_id and v.id = ${version.id}
-    cross join jsonb_to_recordset(${JSON.stringify(version.schedules)}::jsonb)
-      as s(id text, cron text, timezone text, "nextFireAt" timestamptz)
-    where p.tenant_id = ${db.tenantId} and p.id = ${id}`)
-}
+/** What starts it by itself becomes that of the new version; nothing changes where that lost a race. */
+const triggersOf = (db: TenantDb, id: PipelineId, { id: versionId, schedules, triggers }: NewVersion) =>
+  [
+    dropSchedules(db, 'schedules', id, versionId, keysOf(schedules)),
+    saveSchedules(db, id, versionId, schedules),
+    dropSchedules(db, 'triggers', id, versionId, keysOf(triggers)),
+    saveTriggers(db, id, versionId, triggers),
+  ].map((statement) => db.sql.execute(statement))
+
+const keysOf = (rows: readonly { key: string }[]) => rows.map(({ key }) => key)
 
 /** Stores the next version where the current one is among `expected`; undefined when it is not, or is gone. */
 export async function replacePipeline(
@@ -88,14 +95,8 @@ export async function replacePipeline(
         ),
       )
       .returning({ version: pipelines.currentVersion }),
-    // The schedules of the version before go only when the new one came: the update above found its row.
-    db.sql.execute(sql`
-      delete from schedules s using pipelines p
-      where s.tenant_id = ${db.tenantId} and s.pipeline_id = ${id} and p.tenant_id = s.tenant_id and p.id = s.pipeline_id
-        and p.current_version = ${number}
-        and not exists (select from pipeline_versions v where v.tenant_id = p.tenant_id and v.pipeline_id = p.id and v.version = ${number})`),
     versionInsert(db, id, number, version),
-    schedulesInsert(db, id, version),
+    ...triggersOf(db, id, version),
   )
   return changed?.version
 }
@@ -107,6 +108,9 @@ const columns = {
   definition: pipelineVersions.definition,
   source: pipelineVersions.source,
   format: pipelineVersions.format,
+  pausedAt: pipelines.pausedAt,
+  pausedBy: pipelines.pausedBy,
+  pausedReason: pipelines.pausedReason,
   createdAt: pipelines.createdAt,
   updatedAt: pipelines.updatedAt,
 }
@@ -197,24 +201,27 @@ export async function listPipelineVersions(
   return rows
 }
 
-/** Hides the pipeline and stops its schedules, where it still is in a version that the caller expects; its runs stay. */
+/** Hides the pipeline and stops what starts it, where it still is in a version that the caller expects; its runs stay. */
 export async function deletePipeline(
   db: TenantDb,
   id: PipelineId,
   expected: readonly number[] | 'any',
 ): Promise<'deleted' | 'changed'> {
   const one = and(eq(pipelines.tenantId, db.tenantId), eq(pipelines.id, id), isNull(pipelines.deletedAt))
-  const [[gone], , [left]] = await db.run(
+  const of = (table: 'schedules' | 'triggers') =>
+    db.sql.execute(sql`
+      delete from ${sql.identifier(table)} s using pipelines p
+      where s.tenant_id = ${db.tenantId} and s.pipeline_id = ${id} and p.tenant_id = s.tenant_id and p.id = s.pipeline_id
+        and p.deleted_at is not null`)
+  const [[gone], [left]] = await db.run(
     db.sql
       .update(pipelines)
       .set({ deletedAt: sql`now()` })
       .where(and(one, expected === 'any' ? undefined : inArray(pipelines.currentVersion, [...expected])))
       .returning({ id: pipelines.id }),
-    db.sql.execute(sql`
-      delete from schedules s using pipelines p
-      where s.tenant_id = ${db.tenantId} and s.pipeline_id = ${id} and p.tenant_id = s.tenant_id and p.id = s.pipeline_id
-        and p.deleted_at is not null`),
     db.sql.select({ id: pipelines.id }).from(pipelines).where(one),
+    of('schedules'),
+    of('triggers'),
   )
   if (gone) return 'deleted'
   if (!left) throw notFound('pipeline')

@@ -3,7 +3,7 @@ import type { DatasetVersionId, RunId } from '#src/domain/id.ts'
 import type { BulkStatement } from './bulk-session.ts'
 import { quoteIdent } from './compile/quote.ts'
 import { tableOf } from './datasets.ts'
-import type { ClaimedStep } from './runs.ts'
+import type { ClaimedStep } from './run-moves.ts'
 import { arrayTypes, encodeArray, Scratch } from './wire.ts'
 
 /**

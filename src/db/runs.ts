@@ -1,141 +1,10 @@
-import { and, eq, gt, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { PipelineId, RunId } from '#src/domain/id.ts'
 import { notFound } from '#src/domain/problem.ts'
-import type { Parameters } from '#src/domain/parameters.ts'
-import type { Definition } from '#src/domain/pipeline.ts'
-import type { Json } from '#src/domain/json.ts'
+import type { Role } from '#src/domain/role.ts'
 import type { RunState, RunTrigger, StepState } from '#src/domain/run-state.ts'
 import type { TenantDb } from './database.ts'
-import { statement, type Statement } from './statement.ts'
-import { pipelines, pipelineVersions, qualityResults, runEvents, runs, steps } from './schema.ts'
-
-/** A wake-up in the outbox that is to be published now; `notBefore` where it has to wait. */
-export type Wake = { id: number; runId?: RunId; notBefore?: string | null }
-
-export type ClaimedStep = {
-  key: string
-  mapIndex: number
-  kind: string
-  attempt: number
-  fence: number
-  cursor: Record<string, unknown> | null
-  rowsIn: number
-  rowsOut: number
-  rowsRejected: number
-  /** When the attempt under way began. */
-  attemptAt: string
-  /** What came from outside while it waited. */
-  answer?: Json | null
-  /** What the steps that it names have given. */
-  outputs?: Record<string, Json> | null
-}
-
-export type ClaimedRun = {
-  id: RunId
-  pipelineId: PipelineId
-  definition: Definition
-  parameters: Parameters
-  traceparent: string | null
-  deadlineAt: string | null
-  scheduledFor: string | null
-  trigger: RunTrigger
-}
-
-export type Claim =
-  | { outcome: 'over' | 'queued'; wakes?: Wake[]; runState?: RunState }
-  | { outcome: 'idle'; wakes: Wake[] }
-  | { outcome: 'claimed'; run: ClaimedRun; step: ClaimedStep; wakes: Wake[] }
-
-/** Who is asking: the message, and whether an earlier attempt to deliver it failed. */
-export type Delivery = { id: string; retry: boolean }
-
-export type StepResult = {
-  state: 'succeeded' | 'failed' | 'skipped' | 'cancelled' | 'waiting' | 'ready'
-  /** For waiting and ready: when to go on. */
-  delayMs?: number
-  /** A continuation of the same attempt in another delivery. */
-  yielded?: true
-  rowsIn?: number
-  rowsOut?: number
-  rowsRejected?: number
-  warned?: boolean
-  /** What is missing from rowsIn in the version that the step made is rejected. */
-  rejects?: true
-  error?: { code: string; message: string }
-  cursor?: Record<string, unknown> | null
-  /** What later steps may use of it, beside its rows. */
-  output?: Record<string, Json>
-  /** For waiting: what an answer has to name. */
-  answerKey?: string
-  /** For waiting: items to be worked on, so many at once. */
-  map?: { total: number; atOnce: number }
-}
-
-export type Completion = { runState: RunState; step?: ClaimedStep | null; wakes: Wake[] }
-
-export type NewRun = {
-  id: RunId
-  pipelineId: PipelineId
-  /** Checked against version `checkedFor`; without it there are none, and a version that needs some is not started. */
-  parameters: Record<string, unknown>
-  checkedFor?: number | undefined
-  trigger: RunTrigger
-  traceparent?: string | undefined
-}
-
-/** Starts a run of the pipeline's current version, if its parameters are good for that one; see app.start_run. */
-export async function startRun(
-  db: TenantDb,
-  run: NewRun,
-): Promise<{ wake: Wake } | { refused: 'version' | 'parameters' }> {
-  const { parameters, checkedFor, traceparent } = run
-  const options = JSON.stringify({ parameters, checkedFor, traceparent })
-  const started = await db.call<{ outboxId: number } | { refused: 'version' | 'parameters' } | null>(
-    sql`app.start_run(${run.id}, ${run.pipelineId}, ${run.trigger}, ${options}::jsonb)`,
-  )
-  if (!started) throw notFound('pipeline')
-  return 'refused' in started ? started : { wake: { id: started.outboxId, runId: run.id } }
-}
-
-export const claimStep = (
-  db: TenantDb,
-  runId: RunId,
-  outboxId: number | undefined,
-  delivery: Delivery,
-  leaseMs: number,
-): Promise<Claim> =>
-  db.call(sql`app.claim_step(${runId}, ${outboxId ?? null}, ${delivery.id}, ${delivery.retry}, ${leaseMs})`)
-
-/** The statement that completes a step, to stand last in the transaction that wrote what the step made. */
-export const completion = (
-  runId: RunId,
-  step: ClaimedStep,
-  result: StepResult,
-  delivery: Delivery,
-  leaseMs: number,
-): Statement =>
-  statement(
-    sql`select app.complete_step(${runId}, ${step.key}, ${step.mapIndex}, ${step.fence}, ${JSON.stringify(result)}::jsonb, ${delivery.id}, ${leaseMs}) as value`,
-  )
-
-export const renewLease = (
-  db: TenantDb,
-  runId: RunId,
-  step: ClaimedStep,
-  leaseMs: number,
-): Promise<'held' | 'cancelling' | 'lost'> =>
-  db.call(sql`app.renew_lease(${runId}, ${step.key}, ${step.mapIndex}, ${step.fence}, ${leaseMs})`)
-
-export async function cancelRun(
-  db: TenantDb,
-  runId: RunId,
-): Promise<{ runState: RunState; over?: true; wakes?: Wake[] }> {
-  const cancelled = await db.call<{ runState: RunState; over?: true; wakes?: Wake[] } | null>(
-    sql`app.cancel_run(${runId})`,
-  )
-  if (!cancelled) throw notFound('run')
-  return cancelled
-}
+import { pipelines, pipelineVersions, qualityResults, runs, steps } from './schema.ts'
 
 export type Run = {
   id: RunId
@@ -144,6 +13,9 @@ export type Run = {
   version: number
   state: RunState
   trigger: RunTrigger
+  priority: number
+  /** The run whose steps it has taken over, but for those that it does again. */
+  rerunOf: RunId | null
   parameters: Record<string, unknown>
   startedBy: string
   createdAt: Date
@@ -158,6 +30,8 @@ const runColumns = {
   version: pipelineVersions.version,
   state: runs.state,
   trigger: runs.trigger,
+  priority: runs.priority,
+  rerunOf: runs.rerunOf,
   parameters: runs.parameters,
   startedBy: runs.startedBy,
   createdAt: runs.createdAt,
@@ -183,8 +57,8 @@ export type RunFilter = {
 
 /** Written out: this is the console's most frequent question, and building it anew each time is a tenth of its cost. */
 const listing = `
-  select r.id, r.pipeline_id as "pipelineId", p.name as "pipelineName", v.version, r.state, r.trigger, r.parameters,
-    r.started_by as "startedBy", r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"
+  select r.id, r.pipeline_id as "pipelineId", p.name as "pipelineName", v.version, r.state, r.trigger, r.priority,
+    r.rerun_of as "rerunOf", r.parameters, r.started_by as "startedBy", r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"
   from runs r
   join pipelines p on p.tenant_id = r.tenant_id and p.id = r.pipeline_id
   join pipeline_versions v on v.tenant_id = r.tenant_id and v.id = r.version_id
@@ -219,9 +93,25 @@ export type Step = {
   rowsOut: number
   rowsRejected: number
   error: { code: string; message: string } | null
+  /** The run that did it, where this one has taken it over. */
+  copiedFrom: RunId | null
   startedAt: Date | null
   finishedAt: Date | null
+  waitsFor: WaitsFor | null
 }
+
+/** Whose answer a step waits for, where that is a person or whoever is told the address; `item` is the number of a map's. */
+export type WaitsFor = {
+  approval?: { message?: string; roles: Role[] }
+  callback?: { url: string }
+  item?: number
+}
+
+const waitsFor = sql<WaitsFor | null>`case when ${steps.state} = 'waiting'
+  and coalesce(${steps.cursor}->'inner', ${steps.cursor}) ?| array['approval', 'callback'] then jsonb_strip_nulls(jsonb_build_object(
+    'approval', coalesce(${steps.cursor}->'inner', ${steps.cursor})->'approval',
+    'callback', coalesce(${steps.cursor}->'inner', ${steps.cursor})->'callback',
+    'item', nullif(${steps.mapIndex}, 0))) end`
 
 export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: Step[] }> {
   const [[run], stepRows] = await db.run(
@@ -236,8 +126,10 @@ export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: St
         rowsOut: steps.rowsOut,
         rowsRejected: steps.rowsRejected,
         error: steps.error,
+        copiedFrom: steps.copiedFrom,
         startedAt: steps.startedAt,
         finishedAt: steps.finishedAt,
+        waitsFor,
       })
       .from(steps)
       .where(and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id)))
@@ -245,59 +137,6 @@ export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: St
   )
   if (!run) throw notFound('run')
   return { ...run, steps: stepRows }
-}
-
-export type RunEvent = {
-  seq: number
-  at: Date
-  type: string
-  stepKey: string | null
-  actor: string
-  data: Record<string, unknown> | null
-}
-
-/** The events after number `after`, in order, and how the run stands; the run's absence is a 404. */
-export async function eventsOf(
-  db: TenantDb,
-  runId: RunId,
-  after: number,
-  limit: number,
-): Promise<{
-  events: RunEvent[]
-  finished: boolean
-  steps: Pick<Step, 'key' | 'state' | 'rowsIn' | 'rowsOut' | 'rowsRejected'>[]
-}> {
-  const [[run], events, progress] = await db.run(
-    db.sql
-      .select({ finishedAt: runs.finishedAt })
-      .from(runs)
-      .where(and(eq(runs.tenantId, db.tenantId), eq(runs.id, runId))),
-    db.sql
-      .select({
-        seq: runEvents.seq,
-        at: runEvents.at,
-        type: runEvents.type,
-        stepKey: runEvents.stepKey,
-        actor: runEvents.actor,
-        data: runEvents.data,
-      })
-      .from(runEvents)
-      .where(and(eq(runEvents.tenantId, db.tenantId), eq(runEvents.runId, runId), gt(runEvents.seq, after)))
-      .orderBy(runEvents.seq)
-      .limit(limit),
-    db.sql
-      .select({
-        key: steps.key,
-        state: steps.state,
-        rowsIn: steps.rowsIn,
-        rowsOut: steps.rowsOut,
-        rowsRejected: steps.rowsRejected,
-      })
-      .from(steps)
-      .where(and(eq(steps.tenantId, db.tenantId), eq(steps.runId, runId), eq(steps.state, 'running'))),
-  )
-  if (!run) throw notFound('run')
-  return { events, finished: run.finishedAt !== null && events.length < limit, steps: progress }
 }
 
 export type QualityResult = {

@@ -19,6 +19,7 @@ import type {
   ConnectionId,
   DatasetId,
   DatasetVersionId,
+  DeadLetterId,
   Id,
   PipelineId,
   PipelineVersionId,
@@ -27,6 +28,7 @@ import type {
   UserId,
 } from '#src/domain/id.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
+import type { PlannedStep } from '#src/domain/planned-step.ts'
 import type { Json } from '#src/domain/json.ts'
 import type { RunState, RunTrigger, StepState } from '#src/domain/run-state.ts'
 
@@ -186,8 +188,10 @@ export const pipelines = pgTable(
     id: text('id').$type<PipelineId>().notNull(),
     name: text('name').notNull(),
     currentVersion: integer('current_version').notNull(),
-    /** Nothing starts by itself while it is paused; what has begun goes on. */
+    /** Nothing starts while it is paused; what has begun goes on. */
     pausedAt: at('paused_at'),
+    pausedBy: text('paused_by'),
+    pausedReason: text('paused_reason'),
     createdAt,
     updatedAt: at('updated_at').notNull().defaultNow(),
     deletedAt: at('deleted_at'),
@@ -200,19 +204,6 @@ export const pipelines = pgTable(
     foreignKey({ columns: [t.tenantId], foreignColumns: [tenants.tenantId] }),
   ],
 )
-
-/** What a step needs before it is looked at, worked out when the version is saved. */
-export type PlannedStep = {
-  key: string
-  kind: string
-  needs: string[]
-  when: string
-  position: number
-  /** The name of the connection that it works with, whose places it needs one of. */
-  connection?: string
-  /** The steps whose outputs it names. */
-  uses?: string[]
-}
 
 export const pipelineVersions = pgTable(
   'pipeline_versions',
@@ -366,6 +357,8 @@ export const steps = pgTable(
     error: jsonb('error').$type<{ code: string; message: string }>(),
     startedAt: at('started_at'),
     finishedAt: at('finished_at'),
+    /** In a rerun: the run that did the step, whose outcome this one has taken over. */
+    copiedFrom: text('copied_from').$type<RunId>(),
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.runId, t.key, t.mapIndex] }),
@@ -413,6 +406,40 @@ export const runEvents = pgTable(
     foreignKey({ columns: [t.tenantId, t.runId], foreignColumns: [runs.tenantId, runs.id] }).onDelete(
       'cascade',
     ),
+  ],
+)
+
+/** A step that failed for good, until somebody has it done again or lets it be. */
+export const deadLetters = pgTable(
+  'dead_letters',
+  {
+    tenantId,
+    id: text('id').$type<DeadLetterId>().notNull(),
+    runId: text('run_id').$type<RunId>().notNull(),
+    pipelineId: text('pipeline_id').$type<PipelineId>().notNull(),
+    stepKey: text('step_key').notNull(),
+    code: text('code').notNull(),
+    message: text('message').notNull(),
+    attempts: integer('attempts').notNull(),
+    state: text('state').$type<'open' | 'replayed' | 'dismissed'>().notNull().default('open'),
+    /** The run that does it again. */
+    replayRunId: text('replay_run_id').$type<RunId>(),
+    resolvedAt: at('resolved_at'),
+    resolvedBy: text('resolved_by'),
+    reason: text('reason'),
+    createdAt,
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.id] }),
+    uniqueIndex('dead_letters_step').on(t.tenantId, t.runId, t.stepKey),
+    index('dead_letters_pipeline').on(t.tenantId, t.pipelineId, t.id),
+    index('dead_letters_open')
+      .on(t.tenantId, t.id)
+      .where(sql`state = 'open'`),
+    foreignKey({ columns: [t.tenantId, t.runId], foreignColumns: [runs.tenantId, runs.id] }).onDelete(
+      'cascade',
+    ),
+    check('dead_letters_state', sql`${t.state} in ('open','replayed','dismissed')`),
   ],
 )
 

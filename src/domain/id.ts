@@ -11,9 +11,14 @@ const prefixes = {
   pipeline: 'pip',
   pipelineVersion: 'piv',
   schedule: 'sch',
+  trigger: 'trg',
+  calendar: 'cal',
   backfill: 'bkf',
   run: 'run',
   step: 'stp',
+  deadLetter: 'dl',
+  alert: 'alr',
+  channel: 'chn',
   request: 'req',
 } as const
 export type IdKind = keyof typeof prefixes
@@ -27,6 +32,9 @@ export type DatasetVersionId = Id<'datasetVersion'>
 export type PipelineId = Id<'pipeline'>
 export type PipelineVersionId = Id<'pipelineVersion'>
 export type RunId = Id<'run'>
+export type ChannelId = Id<'channel'>
+export type AlertId = Id<'alert'>
+export type DeadLetterId = Id<'deadLetter'>
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 const tail = '[0-9a-hjkmnp-tv-z]{26}'
@@ -49,9 +57,14 @@ export const ids = {
   pipeline: schema('pipeline'),
   pipelineVersion: schema('pipelineVersion'),
   schedule: schema('schedule'),
+  trigger: schema('trigger'),
+  calendar: schema('calendar'),
   backfill: schema('backfill'),
   run: schema('run'),
   step: schema('step'),
+  deadLetter: schema('deadLetter'),
+  alert: schema('alert'),
+  channel: schema('channel'),
   request: schema('request'),
 } as const
 
@@ -66,4 +79,12 @@ export function newId<K extends IdKind>(kind: K, now: Date = new Date()): Id<K> 
   let random = ''
   for (const byte of crypto.getRandomValues(new Uint8Array(16))) random += alphabet[byte & 31] ?? '0'
   return `${prefixes[kind]}_${head}${random}`
+}
+
+/** When the id was made. */
+export function madeAt(id: Id<IdKind>): Date {
+  const head = id.slice(id.indexOf('_') + 1, id.indexOf('_') + 11)
+  let time = 0
+  for (const char of head) time = time * 32 + alphabet.indexOf(char)
+  return new Date(time)
 }

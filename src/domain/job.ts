@@ -11,6 +11,33 @@ export const jobs = {
     loadId: z.string().regex(/^[0-9a-z]{1,40}$/),
     table: z.string().min(1).max(200),
   }),
+  /** Schedules of one tenant that fire at the same moment. */
+  fire: z.object({
+    tenantId: ids.tenant,
+    at: z.iso.datetime(),
+    fires: z
+      .array(
+        z.object({
+          id: ids.schedule,
+          due: z.string().max(40),
+          times: z.array(z.iso.datetime()).max(100),
+          next: z.iso.datetime().nullable(),
+          delayMs: z.number().int(),
+        }),
+      )
+      .min(1)
+      .max(100),
+  }),
+  /** What waits in the outbox is to be handed to QStash, or told to a channel. */
+  call: z.object({ tenantId: ids.tenant, outboxId: z.number().int() }),
+  notify: z.object({ tenantId: ids.tenant, outboxId: z.number().int() }),
+  /** What QStash tells of a request that it made for a step: the token is of the address, the rest of the body. */
+  answer: z.object({
+    token: z.string(),
+    status: z.int(),
+    header: z.record(z.string(), z.union([z.string(), z.array(z.string())])).nullish(),
+    body: z.string().nullish(),
+  }),
   tick: z.object({}),
 } as const
 export type JobName = keyof typeof jobs

@@ -2,18 +2,22 @@ import type { Definition, Step } from './pipeline.ts'
 import type { FieldProblem } from './problem.ts'
 import type { SourceMap } from './pipeline-source.ts'
 import { decide } from './run-state.ts'
+import { namedBy, outputsUsed, parametersUsed } from './pipeline-names.ts'
 import { nearest } from './spelling.ts'
 
 export type Graph =
   | { ok: true; needs: ReadonlyMap<string, string[]>; reads: string[]; warnings: FieldProblem[] }
   | { ok: false; fields: FieldProblem[] }
 
-/** What every SQL step of the definition reads and which parameters it names, by the step's id. */
+/**
+ * What every SQL step of the definition and every wait for SQL reads and which parameters it names, by the step's id; by
+ * map.step for the inner steps of a map.
+ */
 export type SqlReads = ReadonlyMap<string, { tables: readonly string[]; parameters: readonly string[] }>
 
 /**
  * Order follows data. A step needs the step that makes what it reads, the checks of that dataset (for what follows reads
- * checked rows) unless a check itself comes after the step, and what it names in `after`.
+ * checked rows) unless a check itself comes after the step, the steps whose outputs it names, and what it names in `after`.
  */
 export function graphOf(definition: Definition, sqlReads: SqlReads, source: SourceMap): Graph {
   const { steps } = definition
@@ -47,6 +51,7 @@ export function graphOf(definition: Definition, sqlReads: SqlReads, source: Sour
       } else if (name === step.id) complain(index, 'after', 'a step cannot come after itself')
       else own?.add(name)
     }
+    for (const used of outputsUsed(step)) if (indexOf.has(used) && used !== step.id) own?.add(used)
     for (const dataset of readBy(step, sqlReads)) {
       const maker = makerOf.get(dataset)
       // What a step reads and makes anew is, to it, what was there before the run.
@@ -66,24 +71,37 @@ export function graphOf(definition: Definition, sqlReads: SqlReads, source: Sour
     ok: true,
     needs: new Map([...needs].map(([id, set]) => [id, [...set]])),
     reads: [...outside],
-    warnings: [...unusedParameters(definition, sqlReads, source), ...neverRun(steps, needs, source)],
+    warnings: [
+      ...unusedParameters(definition, sqlReads, source),
+      ...neverRun(steps, needs, source),
+      ...neverAnswered(steps, source),
+    ],
   }
 }
 
 const madeBy = (step: Step): string | undefined => ('into' in step ? step.into : undefined)
 
-function readBy(step: Step, sqlReads: SqlReads): readonly string[] {
+/** The datasets that a step reads. */
+export function readBy(step: Step, sqlReads: SqlReads, key = step.id): readonly string[] {
   switch (step.kind) {
     case 'transform':
       return [step.from]
     case 'sql':
-      return sqlReads.get(step.id)?.tables ?? []
+      return sqlReads.get(key)?.tables ?? []
+    case 'wait':
+      return 'sql' in step.wait ? (sqlReads.get(key)?.tables ?? []) : []
     case 'check':
       return [step.dataset]
     case 'load':
       return [step.load.from]
+    case 'script':
+      return [step.script.from]
+    case 'map':
+      return step.map.steps.flatMap((inner) => readBy(inner, sqlReads, `${key}.${inner.id}`))
     case 'extract':
-    case 'wait':
+    case 'call':
+    case 'pipeline':
+    case 'notify':
       return []
   }
 }
@@ -160,11 +178,30 @@ function neverRun(
   })
 }
 
+/** A call that waits to be called back, and does not say where. */
+function neverAnswered(steps: readonly Step[], source: SourceMap): FieldProblem[] {
+  return steps.flatMap((step, index) => {
+    if (step.kind !== 'call' || step.call.answer !== 'callback' || step.call.url === undefined) return []
+    if (namedBy(step).some((one) => 'name' in one && one.name[0] === 'callback')) return []
+    return [
+      {
+        path: `steps[${index}].call`,
+        message: 'nothing in this call tells the callback address, which is "${callback.url}"',
+        ...source.at(['steps', index, 'call']),
+      },
+    ]
+  })
+}
+
 function unusedParameters(definition: Definition, sqlReads: SqlReads, source: SourceMap): FieldProblem[] {
-  const used = new Set([...sqlReads.values()].flatMap(({ parameters }) => parameters))
-  const filters = JSON.stringify(definition.steps.filter((step) => step.kind === 'transform'))
+  const used = new Set([
+    ...[...sqlReads.values()].flatMap(({ parameters }) => parameters),
+    ...definition.steps.flatMap(parametersUsed),
+  ])
+  // A script is handed them all; it uses those whose names stand in it.
+  const scripts = definition.steps.map((step) => (step.kind === 'script' ? step.script.code : '')).join('\n')
   return Object.keys(definition.parameters)
-    .filter((name) => !used.has(name) && !filters.includes(`"\${params.${name}}"`))
+    .filter((name) => !used.has(name) && !new RegExp(`\\b${name}\\b`).test(scripts))
     .map((name) => ({
       path: `parameters.${name}`,
       message: 'no step uses this parameter',

@@ -7,15 +7,18 @@ type Found = { path: PropertyKey[]; message: string }
 export const parameterNamed = (value: unknown): string | undefined =>
   typeof value === 'string' ? /^\$\{params\.([a-z][a-z0-9_]*)\}$/.exec(value)?.[1] : undefined
 
-/** Parameters stand in SQL, which its own parser checks, and are the whole of a filter's value; nowhere else. */
+const only = 'names such as ${params.name} stand in SQL, in the values of filters and in templates only'
+
+/** Here parameters stand in SQL, which its own parser checks, and are the whole of a filter's value; nowhere else. */
 export function parameterProblems(steps: readonly Step[], known: readonly string[]): Found[] {
   return steps.flatMap((step, index) => {
     if (step.kind === 'check') {
-      return textsIn(step.rules, ['steps', index, 'rules']).map(({ path }) => ({
-        path,
-        message: 'parameters stand in SQL and in the values of filters only',
-      }))
+      return textsIn(step.rules, ['steps', index, 'rules']).map(({ path }) => ({ path, message: only }))
     }
+    if (step.kind === 'extract')
+      return textsIn(step.extract, ['steps', index, 'extract']).map(({ path }) => ({ path, message: only }))
+    if (step.kind === 'load')
+      return textsIn(step.load, ['steps', index, 'load']).map(({ path }) => ({ path, message: only }))
     if (step.kind !== 'transform') return []
     return step.transform.flatMap(({ op, with: body }, at) =>
       textsIn(body, ['steps', index, 'transform', at, op]).flatMap(({ path, text }) =>
@@ -27,7 +30,7 @@ export function parameterProblems(steps: readonly Step[], known: readonly string
 
 function problemOf(op: string, path: PropertyKey[], text: string, known: readonly string[]): Found[] {
   const name = parameterNamed(text)
-  if (op !== 'filter') return [{ path, message: 'parameters stand in SQL and in the values of filters only' }]
+  if (op !== 'filter') return [{ path, message: only }]
   if (name === undefined)
     return [
       {

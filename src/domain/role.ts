@@ -4,10 +4,14 @@ import type { Id, UserId } from './id.ts'
 export const roles = ['owner', 'admin', 'developer', 'analyst', 'operator', 'viewer'] as const
 export type Role = (typeof roles)[number]
 
-/** What can be allowed. `runs:write` starts, cancels and retries; `connections:read` never shows a secret. */
+/**
+ * What can be allowed. `runs:write` starts, stops, repeats and marks runs; `limits:write` says how many may be at work at
+ * once; `connections:read` never shows a secret.
+ */
 export const permissions = [
   'tenant:read',
   'tenant:write',
+  'limits:write',
   'members:read',
   'members:write',
   'api-keys:read',

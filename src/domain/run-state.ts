@@ -37,9 +37,9 @@ export type RunTrigger = (typeof runTriggers)[number]
 
 /** Every move that there is. What is not here never happens; the functions of migrations/0004 make the same ones. */
 export const runMoves = {
-  queued: ['running', 'cancelling', 'cancelled'],
+  queued: ['running', 'cancelling', 'cancelled', 'succeeded', 'succeeded_with_warnings', 'failed'],
   running: ['waiting', 'succeeded', 'succeeded_with_warnings', 'failed', 'cancelling'],
-  waiting: ['running', 'cancelling', 'cancelled'],
+  waiting: ['running', 'cancelling', 'cancelled', 'succeeded', 'succeeded_with_warnings', 'failed'],
   cancelling: ['cancelled'],
   succeeded: [],
   succeeded_with_warnings: [],

@@ -8,5 +8,7 @@ import type { Work } from './step.ts'
 export async function connectionNamed(work: Work, name: string): Promise<OpenConnection> {
   const connection = await findConnectionNamed(work.db, name)
   if (!connection) throw new StepFailure('no_connection', `There is no connection named "${name}".`)
-  return openConnection(work.services, work.db, connection, work.signal)
+  const opened = await openConnection(work.services, work.db, connection, work.signal)
+  work.stepLog.hide(opened.secret)
+  return opened
 }

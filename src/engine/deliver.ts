@@ -2,6 +2,7 @@ import type { TenantDb } from '#src/db/database.ts'
 import { isUnavailable, RunCancelled, stepFailureOf, StepLost } from '#src/db/failure.ts'
 import {
   claimStep,
+  type Claim,
   completion,
   type ClaimedRun,
   type ClaimedStep,
@@ -9,8 +10,9 @@ import {
   type Delivery,
   type StepResult,
   type Wake,
-} from '#src/db/runs.ts'
+} from '#src/db/run-moves.ts'
 import type { Statement } from '#src/db/statement.ts'
+import { holds } from '#src/domain/condition.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { RunId, TenantId } from '#src/domain/id.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
@@ -18,10 +20,13 @@ import type { Step } from '#src/domain/pipeline.ts'
 import { retryDelayMs } from '#src/domain/retry.ts'
 import { startBudget, type Budget } from './budget.ts'
 import { executeStep } from './execute.ts'
+import { executeItem } from './item.ts'
+import { namesOf } from './names.ts'
 import { wakeMessages } from './wake.ts'
 import { holdLease, leaseMs } from './lease.ts'
 import type { EngineServices } from './services.ts'
-import type { StepOutcome } from './step.ts'
+import { stepLog, type StepLog } from './step-log.ts'
+import type { StepOutcome, Work } from './step.ts'
 
 /** Attempts that ended without a word, beyond those of the retry policy, before a step counts as one that kills its Worker. */
 const silentAttempts = 10
@@ -35,6 +40,19 @@ export type WakeUp = { tenantId: TenantId; runId: RunId; outboxId?: number | und
 export async function deliver(services: EngineServices, wakeUp: WakeUp, delivery: Delivery): Promise<void> {
   const { tenantId, runId } = wakeUp
   const db = services.database.tenant(tenantId, 'job')
+  const claim = await claimStep(db, runId, wakeUp.outboxId, delivery, leaseMs)
+  await carryOut(services, wakeUp, claim, delivery, startBudget(services.now, services.deliveryLimits))
+}
+
+/** What follows from a claim: executes, completes and claims the next for as long as the budget takes it. */
+export async function carryOut(
+  services: EngineServices,
+  { tenantId, runId }: WakeUp,
+  claim: Claim,
+  delivery: Delivery,
+  budget: Budget,
+): Promise<void> {
+  const db = services.database.tenant(tenantId, 'job')
   const sending: Promise<void>[] = []
   const send = (wakes: readonly Wake[] | undefined) => {
     if (wakes && wakes.length > 0) {
@@ -42,11 +60,9 @@ export async function deliver(services: EngineServices, wakeUp: WakeUp, delivery
     }
   }
   try {
-    const claim = await claimStep(db, runId, wakeUp.outboxId, delivery, leaseMs)
     send(claim.wakes)
     services.live(tenantId, runId)
     if (claim.outcome !== 'claimed') return
-    const budget = startBudget(services.now, services.deliveryLimits)
     const run = withDefaults(claim.run)
     let step: ClaimedStep | null | undefined = claim.step
     while (step) {
@@ -54,7 +70,7 @@ export async function deliver(services: EngineServices, wakeUp: WakeUp, delivery
       send(completed?.wakes)
       step = completed?.step
       services.live(tenantId, runId, !step)
-      if (step && budget.isSpent()) {
+      if (step && (budget.isSpent() || !budget.takes(step.kind))) {
         send((await complete(db, runId, step, yielded, delivery)).wakes)
         step = null
       }
@@ -86,13 +102,15 @@ async function workOn(
   const definition = run.definition.steps.find((step) => step.id === claimed.key)
   if (!definition) throw new Error(`the definition of ${run.id} has no step ${claimed.key}`)
   const remainingMs = run.deadlineAt ? Date.parse(run.deadlineAt) - services.now().getTime() : undefined
-  const limit = timeLimit(definition.timeoutMs, remainingMs)
+  const limit = timeLimit(definition.timeoutMs, claimed, services.now(), remainingMs)
   const lease = holdLease(db, run.id, claimed, limit?.ms)
   const leftBehind: Statement[] = []
+  const log = stepLog(services.now, run.id, claimed)
   budget.spend(1)
   try {
     refuseHopeless(claimed, run, definition, remainingMs)
-    const outcome = await executeStep({
+    if (limit?.of === 'step' && limit.ms <= 0) throw new DOMException('no time is left', 'TimeoutError')
+    const work = {
       services,
       db,
       run,
@@ -101,9 +119,12 @@ async function workOn(
       budget,
       signal: lease.signal,
       progress: () => services.live(db.tenantId, run.id),
+      log: log.say,
+      stepLog: log,
       leftBehind,
-    })
-    return await complete(db, run.id, claimed, outcome, delivery, lease.signal)
+    }
+    const outcome = await outcomeOf(work)
+    return await complete(db, run.id, claimed, noLongerThan(limit, outcome), delivery, lease.signal, log)
   } catch (thrown) {
     const error = stepFailureOf(lease.signal.aborted ? lease.signal.reason : thrown, `step ${claimed.key}`)
     if (error instanceof StepLost) throw error
@@ -113,21 +134,65 @@ async function workOn(
       db,
       run.id,
       claimed,
-      { result, statements: result.state === 'ready' ? [] : leftBehind },
+      { result: sayWhy(log, claimed, result), statements: result.state === 'ready' ? [] : leftBehind },
       delivery,
+      undefined,
+      log,
     )
   } finally {
     lease.release()
   }
 }
 
-type TimeLimit = { ms: number; of: 'step' | 'run' }
+const skipped: StepOutcome = { result: { state: 'skipped', reason: 'condition' } }
 
-/** The step's own time limit, or what is left of the run's where that is less. */
-function timeLimit(stepMs: number | undefined, remainingMs: number | undefined): TimeLimit | undefined {
-  if (remainingMs !== undefined && remainingMs < (stepMs ?? Infinity))
-    return { ms: Math.max(remainingMs, 0), of: 'run' }
-  return stepMs === undefined ? undefined : { ms: stepMs, of: 'step' }
+/** What the step comes to; one whose condition does not hold when it is first looked at is skipped. */
+function outcomeOf(work: Work & { definition: Step }): Promise<StepOutcome> {
+  const { definition, claimed } = work
+  if (definition.kind === 'map' && claimed.kind === 'item') return executeItem({ ...work, definition })
+  const isFirst = claimed.cursor === null && !claimed.answer
+  if (isFirst && definition.if && !holds(definition.if, namesOf(work))) return Promise.resolve(skipped)
+  return executeStep(work)
+}
+
+/** Tells in the log why an attempt ended as it did, and hides in its error whatever the log hides. */
+function sayWhy(log: StepLog, { attempt }: ClaimedStep, result: StepResult): StepResult {
+  const { error, state, delayMs } = result
+  if (!error) return result
+  if (state === 'ready')
+    log.say(
+      'warn',
+      `Attempt ${attempt} failed: ${error.message} Again in ${Math.round((delayMs ?? 0) / 100) / 10} s.`,
+    )
+  else
+    log.say(
+      'error',
+      attempt > 1 ? `Attempt ${attempt}, the last one, failed: ${error.message}` : error.message,
+    )
+  return { ...result, error: { ...error, message: log.redact(error.message) } }
+}
+
+type TimeLimit = { ms: number; of: 'step' | 'run'; wholeMs: number }
+
+/** What is left of the attempt's own time, through its continuations and waits, or of the run's where that is less. */
+function timeLimit(
+  stepMs: number | undefined,
+  claimed: ClaimedStep,
+  now: Date,
+  remainingMs: number | undefined,
+): TimeLimit | undefined {
+  const spentMs = Math.max(now.getTime() - Date.parse(claimed.attemptAt), 0)
+  const leftMs = stepMs === undefined ? Infinity : Math.max(stepMs - spentMs, 0)
+  if (remainingMs !== undefined && remainingMs < leftMs)
+    return { ms: Math.max(remainingMs, 0), of: 'run', wholeMs: remainingMs }
+  return stepMs === undefined ? undefined : { ms: leftMs, of: 'step', wholeMs: stepMs }
+}
+
+/** A step that waits comes back when its own time is up, to be told so. The run's time is watched by the tick. */
+function noLongerThan(limit: TimeLimit | undefined, outcome: StepOutcome): StepOutcome {
+  const { result } = outcome
+  if (limit?.of !== 'step' || result.state !== 'waiting') return outcome
+  return { ...outcome, result: { ...result, delayMs: Math.min(result.delayMs ?? Infinity, limit.ms) } }
 }
 
 async function complete(
@@ -137,13 +202,18 @@ async function complete(
   outcome: StepOutcome,
   delivery: Delivery,
   signal?: AbortSignal,
+  log?: StepLog,
 ): Promise<Completion> {
+  const said = log?.pending()
   const statements = [
     ...(outcome.statements ?? []),
+    ...(said?.statements ?? []),
     completion(runId, step, outcome.result, delivery, leaseMs),
   ]
   try {
     const results = await db.statements(statements, signal)
+    // What it sends is in the outbox: if this fails, the tick sends it.
+    await outcome.afterwards?.(results).catch(() => undefined)
     return results.at(-1)?.rows[0]?.['value'] as Completion
   } catch (thrown) {
     const error = stepFailureOf(thrown, `step ${step.key}`)
@@ -195,7 +265,7 @@ function resultOf(
   if (failure.retryable && claimed.attempt < policy.attempts) {
     return {
       state: 'ready',
-      delayMs: retryDelayMs(policy, claimed.attempt, services.random()),
+      delayMs: Math.max(retryDelayMs(policy, claimed.attempt, services.random()), failure.retryAfterMs ?? 0),
       error: { code: failure.code, message: failure.message },
     }
   }
@@ -209,7 +279,7 @@ function wordsFor(error: unknown, claimed: ClaimedStep, limit: TimeLimit | undef
       ? new StepFailure('run_timeout', `The run passed its time limit while step ${claimed.key} was at work.`)
       : new StepFailure(
           'timeout',
-          `Step ${claimed.key} took longer than its ${Math.round((limit?.ms ?? 0) / 1000)} s.`,
+          `Step ${claimed.key} took longer than its ${Math.round((limit?.wholeMs ?? 0) / 1000)} s.`,
         )
   }
   return new StepFailure('unexpected', `Step ${claimed.key} ended in an error that Weir did not foresee.`, {

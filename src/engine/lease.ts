@@ -1,6 +1,6 @@
 import type { TenantDb } from '#src/db/database.ts'
 import { RunCancelled, StepLost } from '#src/db/failure.ts'
-import { renewLease, type ClaimedStep } from '#src/db/runs.ts'
+import { renewLease, type ClaimedStep } from '#src/db/run-moves.ts'
 import type { RunId } from '#src/domain/id.ts'
 
 /** A longer timer would go off at once; no delivery lives so long. */

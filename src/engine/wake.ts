@@ -1,4 +1,4 @@
-import type { Wake } from '#src/db/runs.ts'
+import type { Wake } from '#src/db/run-moves.ts'
 import type { RunId, TenantId } from '#src/domain/id.ts'
 import type { Message } from '#src/domain/job.ts'
 

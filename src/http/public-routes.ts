@@ -7,6 +7,8 @@ export const publicRoutes = {
   'GET /v1/schemas/pipeline.json': 'free',
   'GET /.well-known/jwks.json': 'free',
   'GET /problems/:code': 'free',
+  'POST /v1/callbacks/:token': 'free',
+  'POST /v1/events/:triggerId': 'free',
   'POST /v1/sign-up': 'counted',
   'POST /v1/sessions': 'counted',
   'POST /v1/sessions/refresh': 'counted',
@@ -14,6 +16,14 @@ export const publicRoutes = {
 
 const byRequest: ReadonlyMap<string, 'free' | 'counted'> = new Map(Object.entries(publicRoutes))
 
+const byPattern = Object.entries(publicRoutes).flatMap(([name, access]) =>
+  name.includes(' /v1/') && name.includes(':')
+    ? [{ pattern: new RegExp(`^${name.replaceAll(/:\w+/g, '[^/]+')}$`), access }]
+    : [],
+)
+
 /** What is asked for, when it is public. */
-export const publicAccess = (method: string, path: string): 'free' | 'counted' | undefined =>
-  byRequest.get(`${method === 'HEAD' ? 'GET' : method} ${path}`)
+export function publicAccess(method: string, path: string): 'free' | 'counted' | undefined {
+  const asked = `${method === 'HEAD' ? 'GET' : method} ${path}`
+  return byRequest.get(asked) ?? byPattern.find(({ pattern }) => pattern.test(asked))?.access
+}

@@ -1,24 +1,28 @@
 import type { Context } from 'hono'
-import { readRunEvents } from '#src/actions/runs.ts'
+import { readRecord } from '#src/actions/logs.ts'
 import { watchLive } from '#src/cache/live.ts'
+import type { LogLine } from '#src/db/logs.ts'
+import type { Place, RunEvent, RunRecord } from '#src/db/run-record.ts'
 import type { RunId } from '#src/domain/id.ts'
 import { Problem } from '#src/domain/problem.ts'
 import type { ApiEnv } from './api.ts'
 
-/** Events in one look at the database. */
-const mostEvents = 500
+/** What one look at the database brings, and all of a run that is held at once: lines are up to 8 KB long. */
+const most = { events: 500, lines: 100 }
 /** How long to go without a word before looking anyway: Redis may be away, and proxies close silent streams. */
 const patienceMs = 5_000
 
 /**
- * A run's events as server-sent events, from the beginning or after `Last-Event-ID`, until the run is over. Events with
- * an id are the run's history; `progress` has none and may be missed.
+ * A run's events and its log as server-sent events, from the beginning or after `Last-Event-ID`, until the run is over.
+ * What has an id is the run's history; `progress` has none and may be missed. An id says how much has been seen of both,
+ * `<last event>.<last line>`, without the second part where there was no line yet: so neither has to wait for the other to
+ * be numbered, and whoever comes back with any id gets exactly what followed it.
  */
 export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId, from?: string): Promise<Response> {
   const { ctx } = c.var
-  let after = lastEventId(c.req.header('last-event-id') ?? from)
+  let after = placeOf(c.req.header('last-event-id') ?? from)
   // Asked before the stream begins, so that what is not there is a 404 like anywhere else.
-  let found = await readRunEvents(ctx, runId, after, mostEvents)
+  let found = await readRecord(ctx, runId, after, most)
   const encoder = new TextEncoder()
   let closed = false
   let wake: () => void = () => undefined
@@ -39,17 +43,19 @@ export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId, from?: s
   async function* messages(): AsyncGenerator<string> {
     yield 'retry: 1000\n\n'
     for (;;) {
-      for (const event of found.events) {
-        after = event.seq
-        yield `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(eventToJson(event))}\n\n`
+      for (const said of inOrder(found)) {
+        after = 'type' in said ? { ...after, event: said.seq } : { ...after, line: said.seq }
+        const id = after.line > 0 ? `${after.event}.${after.line}` : after.event
+        const [name, data] = 'type' in said ? [said.type, eventToJson(said)] : ['log', lineToJson(said)]
+        yield `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`
       }
       if (found.finished || closed) return
       yield found.steps.length > 0
         ? `event: progress\ndata: ${JSON.stringify({ steps: found.steps })}\n\n`
         : ': waiting\n\n'
-      if (found.events.length < mostEvents) await word()
+      if (found.events.length < most.events && found.lines.length < most.lines) await word()
       if (closed) return
-      found = await readRunEvents(ctx, runId, after, mostEvents)
+      found = await readRecord(ctx, runId, after, most)
     }
   }
 
@@ -90,20 +96,39 @@ export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId, from?: s
   })
 }
 
-function lastEventId(text: string | undefined): number {
-  if (text === undefined || text === '') return 0
-  if (!/^\d{1,9}$/.test(text))
+export function placeOf(text: string | undefined): Place {
+  if (text === undefined || text === '') return { event: 0, line: 0 }
+  const [, event, line] = /^(\d{1,9})(?:\.(\d{1,9}))?$/.exec(text) ?? []
+  if (event === undefined)
     throw new Problem('malformed', 'Last-Event-ID must be the id of an event of this run.')
-  return Number(text)
+  return { event: Number(event), line: Number(line ?? 0) }
 }
 
-type Event = Awaited<ReturnType<typeof readRunEvents>>['events'][number]
+/** Events and lines by their times, each kind in its own order. */
+function* inOrder({ events, lines }: RunRecord): Generator<RunEvent | LogLine> {
+  let line = 0
+  for (const event of events) {
+    for (let next = lines[line]; next && next.at < event.at; next = lines[++line]) yield next
+    yield event
+  }
+  yield* lines.slice(line)
+}
 
-const eventToJson = (event: Event) => ({
+export const eventToJson = (event: RunEvent) => ({
   ...event.data,
   seq: event.seq,
   at: event.at.toISOString(),
   type: event.type,
   ...(event.stepKey ? { step: event.stepKey } : {}),
+  ...(event.mapIndex === null ? {} : { mapIndex: event.mapIndex }),
   actor: event.actor,
+})
+
+export const lineToJson = (line: LogLine) => ({
+  seq: line.seq,
+  at: line.at.toISOString(),
+  step: line.stepKey,
+  ...(line.mapIndex === null ? {} : { mapIndex: line.mapIndex }),
+  level: line.level,
+  message: line.message,
 })

@@ -12,6 +12,22 @@ export const jobHandlers = (services: EngineServices): JobHandlers => ({
     const { dropStage } = await import('#src/actions/stages.ts')
     await dropStage(services, payload)
   },
+  fire: async (payload) => {
+    const { fire } = await import('#src/actions/fires.ts')
+    await fire(services, payload)
+  },
+  call: async (payload) => {
+    const { handOver } = await import('#src/engine/outgoing.ts')
+    await handOver(services, payload)
+  },
+  notify: async (payload) => {
+    const { deliverNotice } = await import('#src/engine/notices.ts')
+    await deliverNotice(services, payload)
+  },
+  answer: async (payload) => {
+    const { takeResponse } = await import('#src/engine/answers.ts')
+    await takeResponse(services, payload)
+  },
   tick: async () => {
     const { tick } = await import('#src/actions/tick.ts')
     await tick(services)

@@ -1,12 +1,13 @@
 import type { Receiver } from '@upstash/qstash'
 import { Hono } from 'hono'
-import type { Delivery } from '#src/db/runs.ts'
+import type { Delivery } from '#src/db/run-moves.ts'
 import { jobs, type JobName, type JobPayload } from '#src/domain/job.ts'
 
 export type JobHandlers = { [N in JobName]: (payload: JobPayload<N>, delivery: Delivery) => Promise<void> }
 
-/** Nothing that QStash carries for us is near this. */
+/** Nothing that QStash carries for us is near this; what it brings of somebody else's may be. */
 const mostBytes = 64 * 1024
+const mostAnswerBytes = 8 * 1024 * 1024
 
 /**
  * Where QStash delivers: verify, parse, run. 204 says done; 489 that it can never work; 503 asks for it again.
@@ -26,10 +27,12 @@ export function jobRoutes(options: {
     const name = c.req.param('job')
     const body = await c.req.text()
     const signature = c.req.header('Upstash-Signature')
-    const url = `${options.publicUrl}/jobs/${name}`
+    const token = c.req.query('token')
+    const url = `${options.publicUrl}/jobs/${name}${new URL(c.req.url).search}`
+    const most = name === 'answer' ? mostAnswerBytes : mostBytes
     const qstash = await import('@upstash/qstash')
     receiver ??= new qstash.Receiver({ currentSigningKey, nextSigningKey })
-    if (!signature || body.length > mostBytes || !(await isSigned(receiver, signature, body, url))) {
+    if (!signature || body.length > most || !(await isSigned(receiver, signature, body, url))) {
       return c.json({ title: 'Unauthorized', status: 401, code: 'unauthenticated' }, 401, problemJson)
     }
     const delivery: Delivery = {
@@ -37,7 +40,9 @@ export function jobRoutes(options: {
       retry: Number(c.req.header('Upstash-Retried') ?? 0) > 0,
     }
     const job = isJob(name) ? name : undefined
-    const payload = job ? jobs[job].safeParse(jsonOf(body)) : undefined
+    const payload = job
+      ? jobs[job].safeParse(job === 'answer' ? answerOf(token, body) : jsonOf(body))
+      : undefined
     if (!job || !payload?.success) {
       options.log({ event: 'job.refused', job: name, messageId: delivery.id })
       return c.body(null, 489 as never, { 'Upstash-NonRetryable-Error': 'true' })
@@ -85,6 +90,11 @@ async function isSigned(receiver: Receiver, signature: string, body: string, url
   } catch {
     return false
   }
+}
+
+function answerOf(token: string | undefined, body: string): unknown {
+  const told = jsonOf(body)
+  return typeof told === 'object' && told !== null ? { ...told, token } : undefined
 }
 
 function jsonOf(text: string): unknown {

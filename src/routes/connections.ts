@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { resetConnection } from '#src/actions/control.ts'
 import {
   checkConnection,
   createConnection,
@@ -20,16 +21,20 @@ import { valid } from '#src/http/valid.ts'
 const name = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter')
+/** Steps at work with it at once; null is no limit. */
+const concurrency = z.number().int().min(1).max(1_000).nullable().optional()
 const newConnection = z.strictObject({
   name,
   kind: z.enum(['postgres', 'files']),
   config: z.record(z.string(), z.unknown()).default({}),
   secret: z.record(z.string(), z.unknown()).optional(),
+  concurrency,
 })
 const change = z.strictObject({
   name: name.optional(),
   config: z.record(z.string(), z.unknown()).optional(),
   secret: z.record(z.string(), z.unknown()).nullable().optional(),
+  concurrency,
 })
 const newFile = z.strictObject({
   name: fileName,
@@ -50,8 +55,16 @@ const toJson = (connection: Connection) => ({
   kind: connection.kind,
   config: connection.config,
   hasSecret: connection.secret !== null,
+  ...(connection.concurrency === null ? {} : { concurrency: connection.concurrency }),
   createdAt: connection.createdAt.toISOString(),
   updatedAt: connection.updatedAt.toISOString(),
+})
+
+/** How it stands with the other side, where that is not well. */
+const withHealth = (connection: Connection) => ({
+  ...toJson(connection),
+  ...(connection.failures > 0 ? { failures: connection.failures } : {}),
+  ...(connection.restsUntil ? { restsUntil: connection.restsUntil.toISOString() } : {}),
 })
 
 const fileToJson = ({ changedAt, ...file }: StoredFile) => ({ ...file, changedAt: changedAt.toISOString() })
@@ -67,7 +80,10 @@ export const connectionRoutes = newRoutes()
   )
   .get('/:id', valid('param', oneConnection), async (c) => {
     const connection = await readConnection(c.var.ctx, c.req.valid('param').id)
-    return single(c, toJson(connection), etagOf(connection.version))
+    const etag = etagOf(connection.version)
+    if (connection.failures === 0) return single(c, withHealth(connection), etag)
+    // Its failures come and go within one version, so nobody may keep them.
+    return c.json(withHealth(connection), 200, { ETag: etag, 'Cache-Control': 'no-store' })
   })
   .patch('/:id', valid('param', oneConnection), valid('json', change), async (c) => {
     const expected = expectedVersions(c)
@@ -78,6 +94,10 @@ export const connectionRoutes = newRoutes()
   .delete('/:id', valid('param', oneConnection), async (c) => {
     await deleteConnection(c.var.ctx, c.req.valid('param').id, expectedIfSaid(c))
     return c.body(null, 204)
+  })
+  .post('/:id/reset', valid('param', oneConnection), async (c) => {
+    const connection = await resetConnection(c.var.ctx, c.req.valid('param').id)
+    return c.json(withHealth(connection), 200)
   })
   .post('/:id/check', valid('param', oneConnection), async (c) =>
     c.json(await checkConnection(c.var.ctx, c.req.valid('param').id), 200),

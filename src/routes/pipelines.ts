@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import * as z from 'zod'
+import { pausePipeline, resumePipeline } from '#src/actions/control.ts'
 import {
   checkPipeline,
   createPipeline,
@@ -18,8 +19,10 @@ import { readText } from '#src/http/body.ts'
 import { etagOf, expectedIfSaid, expectedVersions } from '#src/http/etag.ts'
 import { created, listQuery, page, pageRequest, single } from '#src/http/reply.ts'
 import { valid } from '#src/http/valid.ts'
+import { reason } from './reason.ts'
 
 const onePipeline = z.object({ id: ids.pipeline })
+const pause = z.strictObject({ reason: reason.optional() })
 
 /** The body is the definition itself, in YAML or JSON, as it would stand in a file. */
 async function readSource(c: Context<ApiEnv>): Promise<Source> {
@@ -30,11 +33,18 @@ async function readSource(c: Context<ApiEnv>): Promise<Source> {
   throw new Problem('unsupported_media_type', 'Send the definition as application/yaml or application/json.')
 }
 
+const pausedToJson = (at: Date, { pausedBy, pausedReason }: Pipeline) => ({
+  at: at.toISOString(),
+  by: pausedBy ?? '',
+  ...(pausedReason ? { reason: pausedReason } : {}),
+})
+
 const summary = (pipeline: Pipeline) => ({
   id: pipeline.id,
   name: pipeline.name,
   ...(pipeline.definition.description ? { description: pipeline.definition.description } : {}),
   version: pipeline.version,
+  ...(pipeline.pausedAt ? { paused: pausedToJson(pipeline.pausedAt, pipeline) } : {}),
   createdAt: pipeline.createdAt.toISOString(),
   updatedAt: pipeline.updatedAt.toISOString(),
 })
@@ -78,4 +88,15 @@ export const pipelineRoutes = newRoutes()
   .get('/:id/versions', valid('param', onePipeline), valid('query', listQuery({})), async (c) => {
     const asked = await pageRequest(c, c.req.valid('query'))
     return page(c, await readPipelineVersions(c.var.ctx, c.req.valid('param').id, asked), versionToJson)
+  })
+  .post('/:id/pause', valid('param', onePipeline), valid('json', pause), async (c) => {
+    const { id } = c.req.valid('param')
+    const { pausedAt, pausedBy, reason: why } = await pausePipeline(c.var.ctx, id, c.req.valid('json').reason)
+    const at = new Date(pausedAt).toISOString()
+    return c.json({ id, paused: { at, by: pausedBy, ...(why ? { reason: why } : {}) } }, 200)
+  })
+  .post('/:id/resume', valid('param', onePipeline), async (c) => {
+    const { id } = c.req.valid('param')
+    await resumePipeline(c.var.ctx, id)
+    return c.json({ id }, 200)
   })

@@ -1,21 +1,44 @@
 import * as z from 'zod'
+import { markRun, markStep, rerunRun, setPriority } from '#src/actions/control.ts'
+import { readEvents, readLogs } from '#src/actions/logs.ts'
 import { cancelRun, readQuality, readRun, readRuns, startRun } from '#src/actions/runs.ts'
 import type { QualityResult, Run, Step } from '#src/db/runs.ts'
 import { ids } from '#src/domain/id.ts'
+import { logLevels } from '#src/domain/log.ts'
 import { runStates } from '#src/domain/run-state.ts'
 import { newRoutes } from '#src/http/api.ts'
 import { etagOfBody } from '#src/http/etag.ts'
 import { listQuery, page, pageRequest, single } from '#src/http/reply.ts'
-import { streamRunEvents } from '#src/http/run-stream.ts'
+import { eventToJson, lineToJson, placeOf, streamRunEvents } from '#src/http/run-stream.ts'
 import { valid } from '#src/http/valid.ts'
+import { reason } from './reason.ts'
 
+/** Of two runs that wait for a place the higher one goes first. */
+const priority = z.number().int().min(-100).max(100)
 const newRun = z.strictObject({
   pipelineId: ids.pipeline,
   parameters: z.record(z.string(), z.unknown()).optional(),
+  priority: priority.optional(),
 })
 const oneRun = z.object({ id: ids.run })
+const oneStep = z.object({ id: ids.run, step: z.string().min(1).max(100) })
+const change = z.strictObject({ priority, reason: reason.optional() })
+const rerun = z.strictObject({
+  from: z.string().min(1).max(100),
+  version: z.enum(['same', 'current']).default('same'),
+  reason: reason.optional(),
+})
+const mark = z.strictObject({ as: z.enum(['succeeded', 'failed']), reason })
 /** For those who cannot send Last-Event-ID. */
-const eventsQuery = z.strictObject({ after: z.string().optional() })
+const eventsQuery = listQuery({ after: z.string().max(20).optional() })
+const number = z.coerce.number().int().min(0).max(999_999_999)
+const logFilters = {
+  step: z.string().min(1).max(100).optional(),
+  /** And what is graver. */
+  level: z.enum(logLevels).optional(),
+  search: z.string().min(1).max(200).optional(),
+  after: number.optional(),
+}
 const filters = { pipelineId: ids.pipeline.optional(), state: z.enum(runStates).optional() }
 
 const times = (of: { startedAt: Date | null; finishedAt: Date | null }) => ({
@@ -31,6 +54,8 @@ const toJson = (run: Run) => ({
   version: run.version,
   state: run.state,
   trigger: run.trigger,
+  priority: run.priority,
+  ...(run.rerunOf ? { rerunOf: run.rerunOf } : {}),
   parameters: run.parameters,
   startedBy: run.startedBy,
   createdAt: run.createdAt.toISOString(),
@@ -46,6 +71,8 @@ const stepToJson = (step: Step) => ({
   rowsOut: step.rowsOut,
   rowsRejected: step.rowsRejected,
   ...(step.error ? { error: step.error } : {}),
+  ...(step.copiedFrom ? { copiedFrom: step.copiedFrom } : {}),
+  ...(step.waitsFor ? { waitsFor: step.waitsFor } : {}),
   ...times(step),
 })
 
@@ -68,9 +95,34 @@ export const runRoutes = newRoutes()
   .get('/:id/quality', valid('param', oneRun), async (c) =>
     c.json({ items: (await readQuality(c.var.ctx, c.req.valid('param').id)).map(qualityToJson) }, 200),
   )
-  .get('/:id/events', valid('param', oneRun), valid('query', eventsQuery), (c) =>
-    streamRunEvents(c, c.req.valid('param').id, c.req.valid('query').after),
-  )
+  .get('/:id/events', valid('param', oneRun), valid('query', eventsQuery), async (c) => {
+    const { id } = c.req.valid('param')
+    const { after, limit, cursor } = c.req.valid('query')
+    c.header('Vary', 'Accept', { append: true })
+    // In pages for who says so; a stream for everybody else, as browsers ask for it.
+    if (!c.req.header('accept')?.startsWith('application/json')) return streamRunEvents(c, id, after)
+    const request = await pageRequest(c, { limit, cursor })
+    return page(c, await readEvents(c.var.ctx, id, placeOf(after).event, request), eventToJson)
+  })
+  .get('/:id/logs', valid('param', oneRun), valid('query', listQuery(logFilters)), async (c) => {
+    const { limit, cursor, ...filter } = c.req.valid('query')
+    const request = await pageRequest(c, { limit, cursor })
+    return page(c, await readLogs(c.var.ctx, c.req.valid('param').id, filter, request), lineToJson)
+  })
   .post('/:id/cancel', valid('param', oneRun), async (c) =>
     c.json(await cancelRun(c.var.ctx, c.req.valid('param').id), 202),
   )
+  .patch('/:id', valid('param', oneRun), valid('json', change), async (c) =>
+    c.json(await setPriority(c.var.ctx, c.req.valid('param').id, c.req.valid('json')), 200),
+  )
+  .post('/:id/rerun', valid('param', oneRun), valid('json', rerun), async (c) => {
+    const run = await rerunRun(c.var.ctx, c.req.valid('param').id, c.req.valid('json'))
+    return c.json(run, 202, { Location: `/v1/runs/${run.id}` })
+  })
+  .post('/:id/mark', valid('param', oneRun), valid('json', mark), async (c) =>
+    c.json(await markRun(c.var.ctx, c.req.valid('param').id, c.req.valid('json')), 200),
+  )
+  .post('/:id/steps/:step/mark', valid('param', oneStep), valid('json', mark), async (c) => {
+    const { id, step } = c.req.valid('param')
+    return c.json(await markStep(c.var.ctx, id, step, c.req.valid('json')), 200)
+  })

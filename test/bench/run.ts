@@ -1,27 +1,55 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus, release, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { buildWhenStale, root } from '#local/build.ts'
 import { burst } from './burst.ts'
 import { chain } from './chain.ts'
 import { flights } from './flights.ts'
+import { history } from './history.ts'
+import { hops } from './hops.ts'
+import { scheduleJitter } from './jitter.ts'
 import type { Benchmark, Measure, Target } from './measure.ts'
 import { memory } from './memory.ts'
+import { peers } from './peers.ts'
 import { request } from './request.ts'
+import { roundTrips } from './round-trips.ts'
+import { sandbox } from './sandbox.ts'
+import { fanout, shapesOfRuns } from './shapes.ts'
 import { size } from './size.ts'
 import { startup } from './startup.ts'
 import { testTime } from './test-time.ts'
 
-const benchmarks: readonly Benchmark[] = [flights, memory, chain, burst, request, size, startup, testTime]
-const file = join(root, 'bench', 'results.json')
+const benchmarks: readonly Benchmark[] = [
+  flights,
+  memory,
+  chain,
+  burst,
+  request,
+  sandbox,
+  size,
+  startup,
+  testTime,
+  roundTrips,
+  hops,
+  history,
+  scheduleJitter,
+  fanout,
+  shapesOfRuns,
+  ...peers,
+]
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { all: { type: 'boolean', default: false }, out: { type: 'string' } },
+})
+const file = resolve(values.out ?? join(root, 'bench', 'results.json'))
 
 type Results = { machine: object; versions: object; measures: Record<string, Measure> }
 
 /** Runs what was asked for by name, or everything that is not long, and keeps the last figures of the rest. */
-async function main(args: readonly string[]): Promise<void> {
-  const asked = args.filter((arg) => arg !== '--all')
+async function main(asked: readonly string[]): Promise<void> {
   const isWanted = ({ names, isLong }: Benchmark) =>
-    asked.length > 0 ? names.some((name) => asked.includes(name)) : !isLong || args.includes('--all')
+    asked.length > 0 ? names.some((name) => asked.includes(name)) : !isLong || values.all
   const known = benchmarks.flatMap(({ names }) => names)
   const unknown = asked.filter((name) => !known.includes(name))
   if (unknown.length > 0)
@@ -57,7 +85,7 @@ async function save(measures: Record<string, Measure>): Promise<void> {
     },
     measures,
   }
-  await mkdir(join(root, 'bench'), { recursive: true })
+  await mkdir(dirname(file), { recursive: true })
   await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
 }
 
@@ -91,4 +119,4 @@ function print(measures: Readonly<Record<string, Measure>>): void {
 const amount = (value: number): string =>
   value >= 1000 ? Math.round(value).toLocaleString('en-US') : String(value)
 
-await main(process.argv.slice(2))
+await main(positionals)

@@ -3,6 +3,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { claimSigner } from '#src/db/claim.ts'
 import { newId, type TenantId } from '#src/domain/id.ts'
+import { plannedPipeline } from '#test/support/engine-calls.ts'
 import { world, type Tenant, type World } from '#test/support/world.ts'
 
 /** Every table that holds a tenant's rows, from the catalogue: a new one is covered the day it is made. */
@@ -64,6 +65,35 @@ async function fillEveryTable(tenant: TenantId): Promise<void> {
     [tenant, version, pipeline],
   )
   await insert(
+    `insert into calendars (tenant_id, id, name, days) values ($1, $2, 'c', '{"weekdays": [], "include": [], "exclude": []}')`,
+    [tenant, newId('calendar')],
+  )
+  await insert(
+    `insert into channels (tenant_id, id, name, kind, config) values ($1, $2, 'c', 'webhook', '{}')`,
+    [tenant, newId('channel')],
+  )
+  const trigger = newId('trigger')
+  await insert(
+    `insert into triggers (tenant_id, id, pipeline_id, key, kind, definition) values ($1, $2, $3, 'd', 'dataset', '{}')`,
+    [tenant, trigger, pipeline],
+  )
+  await insert(
+    `insert into trigger_sources (tenant_id, kind, name, trigger_id) values ($1, 'dataset', 'd', $2)`,
+    [tenant, trigger],
+  )
+  await insert(
+    `insert into webhook_receipts (tenant_id, trigger_id, webhook_id, body_hash, run_id) values ($1, $2, 'e', 'h', 'r')`,
+    [tenant, trigger],
+  )
+  await insert(
+    `insert into waiting_fires (tenant_id, pipeline_id, due, schedule_id, parameters) values ($1, $2, now(), 's', '{}')`,
+    [tenant, pipeline],
+  )
+  await insert(
+    `insert into backfills (tenant_id, id, pipeline_id, version, asked, parameters, times, concurrency, skip_succeeded, created_by) values ($1, $2, $3, 1, '{}', '{}', array[now()], 1, false, 'x')`,
+    [tenant, newId('backfill'), pipeline],
+  )
+  await insert(
     `insert into schedules (tenant_id, id, pipeline_id, cron, timezone, next_fire_at) values ($1, $2, $3, '0 0 1 1 *', 'UTC', '2999-01-01')`,
     [tenant, newId('schedule'), pipeline],
   )
@@ -78,6 +108,18 @@ async function fillEveryTable(tenant: TenantId): Promise<void> {
   await insert(
     `insert into run_events (tenant_id, run_id, seq, type, actor) values ($1, $2, 1, 'run.queued', 'x')`,
     [tenant, run],
+  )
+  await insert(
+    `insert into run_logs (tenant_id, run_id, seq, at, step_key, level, message) values ($1, $2, 1, now(), 's', 'info', 'x')`,
+    [tenant, run],
+  )
+  await insert(
+    `insert into alerts (tenant_id, id, kind, pipeline_id, run_id) values ($1, $2, 'failed', $3, $4)`,
+    [tenant, newId('alert'), pipeline, run],
+  )
+  await insert(
+    `insert into dead_letters (tenant_id, id, run_id, pipeline_id, step_key, code, message, attempts) values ($1, $2, $3, $4, 's', 'x', 'x', 1)`,
+    [tenant, newId('deadLetter'), run, pipeline],
   )
   await insert(`insert into datasets (tenant_id, id, name) values ($1, $2, 'd')`, [tenant, dataset])
   await insert(
@@ -233,6 +275,31 @@ describe('the wall', () => {
     expect(rows.length).toBeGreaterThan(5)
     for (const row of rows) expect(row.config, row.name).toContain('search_path')
     expect(rows.filter((row) => row.open && row.name !== 'app.tenant_id()')).toEqual([])
+  })
+
+  it('has every function of the engine begin with the claim', async () => {
+    const { rows } = await owner.query<{ name: string; text: string }>(`
+      select p.oid::regprocedure::text as name, p.prosrc as text from pg_proc p
+      where p.pronamespace = 'app'::regnamespace and p.prosecdef and p.proowner = 'weir_engine'::regrole`)
+    expect(rows.length).toBeGreaterThan(5)
+    expect(rows.filter(({ text }) => !/app\.enter\(\)/.test(text.split(/\bbegin\b/)[0] ?? ''))).toEqual([])
+  })
+
+  it('lets no setting of the session make the engine work for another tenant', async () => {
+    const pipelineId = await plannedPipeline(owner, globex.id, [{ key: 'a', needs: [], when: 'all_success' }])
+    await app.query('begin')
+    await app.query(`select set_config('app.claim', $1, true), set_config('app.tenant', $2, true)`, [
+      await claimOf(acme.id),
+      globex.id,
+    ])
+    const { rows } = await app.query(`select app.start_run($1, $2, 'manual', '{}') as started`, [
+      newId('run'),
+      pipelineId,
+    ])
+    const seen = await app.query('select count(*)::int as n from runs where tenant_id = $1', [globex.id])
+    await app.query('rollback')
+    expect(rows).toEqual([{ started: null }])
+    expect(seen.rows).toEqual([{ n: 0 }])
   })
 
   it('puts the same wall around the table of a dataset', async () => {

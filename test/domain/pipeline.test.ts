@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parsePipeline, pipelineJsonSchema, type Definition } from '#src/domain/pipeline.ts'
 import { graphOf } from '#src/domain/pipeline-graph.ts'
+import { stepKinds } from '#src/domain/step-schema.ts'
 import { readSource } from '#src/domain/pipeline-source.ts'
 
 const head = 'apiVersion: weir/v1\nkind: Pipeline\nname: p\n'
@@ -34,7 +35,17 @@ steps:
     expect(definition).toEqual({
       name: 'p',
       parameters: { since: { type: 'date', default: '2001-01-01' } },
-      triggers: [{ cron: '15 6 * * 1-5', timezone: 'Europe/Berlin' }],
+      triggers: [
+        {
+          cron: '15 6 * * 1-5',
+          timezone: 'Europe/Berlin',
+          catchUp: 'last',
+          overlap: 'queue',
+          jitterMs: 0,
+        },
+      ],
+      priority: 0,
+      notify: [],
       timeoutMs: 7_200_000,
       retry: { attempts: 5, backoff: 'exponential', firstMs: 90_000, maxMs: 600_000, jitter: true },
       steps: [
@@ -47,7 +58,7 @@ steps:
           extract: { connection: 'files', stream: 'a.csv', mode: 'full_refresh' },
           into: 'raw',
         },
-        { id: 'pause', kind: 'wait', after: ['read'], when: 'all_success', forMs: 5_000 },
+        { id: 'pause', kind: 'wait', after: ['read'], when: 'all_success', wait: { for: 5_000 } },
       ],
     })
   })
@@ -139,7 +150,7 @@ steps:
     ['steps: &x [*x]', 'steps[0]', 4, /./],
     ['steps: 5', 'steps', 4, /must be a list, found 5/],
     ['', 'steps', 1, /is missing: it must be a list/],
-    ['steps:\n  - id: a\n    wait: {}', 'steps[0].wait.for', 6, /is missing: it must be a text/],
+    ['steps:\n  - id: a\n    wait: {}', 'steps[0].wait', 6, /exactly one of for, until, .*; found nothing/],
     ['steps:\n  - id: a\n    wait: { for: 5 }', 'steps[0].wait.for', 6, /must be a text, found 5/],
     [
       'steps:\n  - id: a\n    wait: { for: 1s }\n    when: all_sucess',
@@ -175,7 +186,7 @@ steps:
       'steps:\n  - { id: a, check: x, rules: [{ rule: in_set, column: c, values: ["${params.x}"] }] }',
       'steps[0].rules[0].values[0]',
       5,
-      /filters only/,
+      /SQL, in the values of filters and in templates only/,
     ],
     [
       'steps:\n  - { id: a, from: x, into: y, transform: [{ drop: ["' + 'ü'.repeat(32) + '"] }] }',
@@ -297,8 +308,8 @@ steps:
 
   it('has a JSON Schema that names every kind of step', () => {
     const text = JSON.stringify(pipelineJsonSchema())
-    for (const kind of ['extract', 'transform', 'sql', 'check', 'load', 'wait', 'deduplicate', 'row_count'])
-      expect(text).toContain(kind)
+    for (const kind of [...stepKinds, 'deduplicate', 'row_count', 'approval', 'webhook'])
+      expect(text).toContain(`"${kind}"`)
   })
 })
 

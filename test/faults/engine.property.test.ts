@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ClaimedStep } from '#src/db/runs.ts'
+import type { ClaimedStep } from '#src/db/run-moves.ts'
 import type { TenantId } from '#src/domain/id.ts'
 import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
 import { graphs, Model, operations } from '#test/support/engine-model.ts'

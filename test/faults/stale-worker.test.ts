@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Claim, ClaimedStep } from '#src/db/runs.ts'
+import type { Claim, ClaimedStep } from '#src/db/run-moves.ts'
 import { newId, type RunId, type TenantId } from '#src/domain/id.ts'
 import { decide, whens } from '#src/domain/run-state.ts'
 import {

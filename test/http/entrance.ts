@@ -9,6 +9,8 @@ import { newApp } from '#src/http/middleware.ts'
 import { created, single } from '#src/http/reply.ts'
 import { valid } from '#src/http/valid.ts'
 import { apiKeyRoutes } from '#src/routes/api-keys.ts'
+import { callbackRoutes } from '#src/routes/callbacks.ts'
+import { eventRoutes } from '#src/routes/events.ts'
 import { healthRoutes } from '#src/routes/health.ts'
 import { jwksRoutes } from '#src/routes/jwks.ts'
 import { meRoutes } from '#src/routes/me.ts'
@@ -34,6 +36,8 @@ export async function entrance(changes: Partial<Services> = {}) {
   const app = newApp(services)
     .route('/', jwksRoutes)
     .route('/', problemRoutes)
+    .route('/v1/callbacks', callbackRoutes)
+    .route('/v1/events', eventRoutes)
     .route('/v1/health', healthRoutes)
     .route('/v1/sign-up', signUpRoutes)
     .route('/v1/sessions', sessionRoutes)

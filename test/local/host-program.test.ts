@@ -118,10 +118,13 @@ describe('the bundles', () => {
       expect(
         imports.filter(
           (name) =>
-            !/^(<runtime>|node:|cloudflare:|\.\/libpg-query\.wasm$|\.\/part-[A-Z0-9]+\.js$)/.test(name),
+            !/^(<runtime>|node:|cloudflare:|\.\/(libpg-query|quickjs)\.wasm$|\.\/part-[A-Z0-9]+\.js$)/.test(
+              name,
+            ),
         ),
       ).toEqual([])
-      expect(imports.includes('./libpg-query.wasm')).toBe(platform === 'workerd')
+      for (const wasm of ['./libpg-query.wasm', './quickjs.wasm'])
+        expect(imports.includes(wasm)).toBe(platform === 'workerd')
       expect((await sizeOf(file)).gzipBytes).toBeLessThan(1024 * 1024)
     },
   )

@@ -102,6 +102,18 @@ describe('a definition that is not valid is refused with the place and what was 
     expect(fields[0]?.message).toMatch(/line 1 of the SQL, column \d+/)
   })
 
+  it.each([
+    ['', 'steps[0].wait.sql', '    wait: { sql: delete from orders }'],
+    [
+      ' in a map',
+      'steps[0].map.steps[0].wait.sql',
+      '    map: { over: [1], steps: [{ id: in, wait: { sql: delete from orders } }] }',
+    ],
+  ])('SQL of a sensor that writes%s', async (_where, path, step) => {
+    const fields = await fieldsOf(`${head}steps:\n  - id: bad\n${step}\n`)
+    expect(fields).toMatchObject([{ path, line: 6, message: expect.stringContaining('line 1 of the SQL') }])
+  })
+
   it('all of it at once', async () => {
     const fields = await fieldsOf(
       `${head}color: red\nsteps:\n  - { id: A, wait: { for: 1s } }\n  - { id: b, wait: { for: soon } }\n`,

@@ -15,7 +15,10 @@ beforeAll(async () => {
   ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
   ids['con'] = await connect(acme, 'files')
   await upload(acme, ids['con'], 'a.csv', 'a\n1\n')
-  ids['pip'] = await pipeline(acme, 'steps:\n  - { id: one, sql: select 1 as n, into: ones }\n')
+  ids['pip'] = await pipeline(
+    acme,
+    'triggers: [{ webhook: true }]\nsteps:\n  - { id: one, sql: select 1 as n, into: ones }\n',
+  )
   ids['run'] = (await finished(acme, ids['pip'])).id
   const { items } = await json<{ items: { id: string }[] }>(await acme.fetch('/v1/datasets'), 200)
   ids['ds'] = items[0]?.id ?? ''
@@ -34,6 +37,7 @@ const verbs: [string, string, Permission, { headers?: Record<string, string>; bo
   ['PATCH', '/v1/connections/:con', 'connections:write', change],
   ['DELETE', '/v1/connections/:con', 'connections:write'],
   ['POST', '/v1/connections/:con/check', 'connections:read'],
+  ['POST', '/v1/connections/:con/reset', 'connections:write'],
   ['GET', '/v1/connections/:con/streams', 'connections:read'],
   ['GET', '/v1/connections/:con/files', 'connections:read'],
   ['POST', '/v1/connections/:con/files', 'connections:write', { body: { name: 'b.csv', bytes: 1 } }],
@@ -49,12 +53,30 @@ const verbs: [string, string, Permission, { headers?: Record<string, string>; bo
   ['PUT', '/v1/pipelines/:pip', 'pipelines:write', { headers: yaml, body: source }],
   ['DELETE', '/v1/pipelines/:pip', 'pipelines:write'],
   ['GET', '/v1/pipelines/:pip/versions', 'pipelines:read'],
+  ['POST', '/v1/pipelines/:pip/pause', 'runs:write'],
+  ['POST', '/v1/pipelines/:pip/resume', 'runs:write'],
+  ['GET', '/v1/pipelines/:pip/backfills', 'runs:read'],
+  [
+    'POST',
+    '/v1/pipelines/:pip/backfills',
+    'runs:write',
+    { body: { from: '2026-01-01', to: '2026-01-02', by: 'day' } },
+  ],
+  ['GET', '/v1/pipelines/:pip/webhook', 'pipelines:read'],
+  ['POST', '/v1/pipelines/:pip/webhook', 'pipelines:write'],
   ['GET', '/v1/runs', 'runs:read'],
   ['POST', '/v1/runs', 'runs:write', { body: { pipelineId: ':pip' } }],
   ['GET', '/v1/runs/:run', 'runs:read'],
   ['GET', '/v1/runs/:run/quality', 'runs:read'],
   ['GET', '/v1/runs/:run/events', 'runs:read'],
+  ['GET', '/v1/runs/:run/logs', 'runs:read'],
   ['POST', '/v1/runs/:run/cancel', 'runs:write'],
+  ['PATCH', '/v1/runs/:run', 'runs:write', { body: { priority: 1 } }],
+  ['POST', '/v1/runs/:run/rerun', 'runs:write', { body: { from: 'all' } }],
+  ['POST', '/v1/runs/:run/mark', 'runs:write', { body: { as: 'failed', reason: 'x' } }],
+  ['POST', '/v1/runs/:run/steps/:step/approve', 'runs:write', { body: {} }],
+  ['POST', '/v1/runs/:run/steps/:step/reject', 'runs:write', { body: {} }],
+  ['POST', '/v1/runs/:run/steps/:step/mark', 'runs:write', { body: { as: 'failed', reason: 'x' } }],
 ]
 const withIds = (text: string, of = (id: string) => id) =>
   text.replace(/:(con|ds|pip|run)\b/, (_, kind: string) => of(ids[kind] ?? ''))

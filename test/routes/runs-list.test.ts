@@ -9,7 +9,11 @@ let one: string
 let two: string
 beforeAll(async () => {
   // Nothing is delivered, so every run stays queued.
-  here = await world((services) => ({ ...services, send: () => Promise.resolve() }))
+  here = await world((services) => ({
+    ...services,
+    neverHere: true,
+    send: () => Promise.resolve(),
+  }))
   acme = await here.tenant()
   one = await pipeline(acme, 'steps:\n  - { id: one, wait: { for: 1h } }\n', 'one')
   two = await pipeline(acme, 'steps:\n  - { id: one, wait: { for: 1h } }\n', 'two')

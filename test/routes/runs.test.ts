@@ -35,6 +35,7 @@ describe('a run', () => {
       version: 1,
       state: 'succeeded',
       trigger: 'manual',
+      priority: 0,
       parameters: {},
       startedBy: expect.stringMatching(/^key_/),
       createdAt: moment,

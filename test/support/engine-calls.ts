@@ -1,11 +1,11 @@
 import pg from 'pg'
 import { inject } from 'vitest'
 import { claimSigner } from '#src/db/claim.ts'
-import type { Claim, ClaimedStep, Completion, StepResult } from '#src/db/runs.ts'
+import type { Claim, ClaimedStep, Completion, StepResult } from '#src/db/run-moves.ts'
 import { newId, type PipelineId, type RunId, type TenantId } from '#src/domain/id.ts'
 import type { When } from '#src/domain/run-state.ts'
 
-export type PlannedStep = { key: string; needs: string[]; when: When }
+export type PlannedStep = { key: string; needs: string[]; when: When; connection?: string }
 
 /** One session as the Worker's role that carries a tenant's claim and calls the engine's functions directly. */
 export type EngineCalls = {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import type pg from 'pg'
-import type { ClaimedStep, StepResult } from '#src/db/runs.ts'
+import type { ClaimedStep, StepResult } from '#src/db/run-moves.ts'
 import type { PipelineId, RunId, TenantId } from '#src/domain/id.ts'
 import { decide, whens } from '#src/domain/run-state.ts'
 import { codeOf, type EngineCalls, type PlannedStep } from '#test/support/engine-calls.ts'

@@ -3,7 +3,7 @@ import { inject } from 'vitest'
 import { migrate } from '#local/migrate.ts'
 import { client } from './own-stack.ts'
 
-export type OwnDatabase = { owner: pg.Client; url: string; drop(): Promise<void> }
+export type OwnDatabase = { owner: pg.Client; ownerUrl: string; url: string; drop(): Promise<void> }
 
 /** A database of Weir's beside the run's, where no other test's tick looks. */
 export async function ownDatabase(): Promise<OwnDatabase> {
@@ -24,6 +24,7 @@ export async function ownDatabase(): Promise<OwnDatabase> {
   const owner = await client(ownerUrl)
   return {
     owner,
+    ownerUrl,
     url: appUrl,
     async drop() {
       await owner.end()

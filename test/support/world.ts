@@ -5,6 +5,7 @@ import { readEnv } from '#src/env.ts'
 import type { ConsoleFiles } from '#src/http/console.ts'
 import { buildServices } from '#src/services.ts'
 import { grammar } from './grammar.ts'
+import { quickjs } from './quickjs.ts'
 import { serve } from './server.ts'
 import { newTenant, type Tenant } from './tenant.ts'
 
@@ -39,7 +40,7 @@ export async function world(
     return app.fetch(request, platform)
   })
   const env = readEnv({ ...variables, PUBLIC_URL: server.url })
-  const services = change({ ...buildServices(env, await grammar()), log: () => undefined })
+  const services = change({ ...buildServices(env, await grammar(), quickjs), log: () => undefined })
   const made = createApp(services, files)
   app = made
 

@@ -33,6 +33,7 @@ const newRun = (change: Partial<Run> = {}): Run => ({
   version: 1,
   state: 'queued',
   trigger: 'manual',
+  priority: 0,
   parameters: {},
   startedBy: 'usr_1',
   createdAt: at(0),

@@ -1,7 +1,6 @@
-import { lookup, resolve4, resolve6 } from 'node:dns/promises'
-
 import { isPublicAddress, judgeHost } from '#src/domain/address.ts'
 import { StepFailure } from '#src/domain/failure.ts'
+import { isWorker, platformLookup, type Lookup } from '../lookup.ts'
 import type { PostgresConnection } from './config.ts'
 
 /**
@@ -9,12 +8,6 @@ import type { PostgresConnection } from './config.ts'
  * that was judged must not resolve to something else a moment later.
  */
 export type Target = { host: string; address: string }
-
-/** Every address that a name has; none when there is no such name. */
-export type Lookup = (host: string) => Promise<string[]>
-
-/** Workers connect by name only; there the platform itself reaches nothing private. */
-const isWorker = (): boolean => navigator.userAgent === 'Cloudflare-Workers'
 
 /** Refuses hosts that are not public, by their name and by every address that the name has. */
 export async function resolveTarget(
@@ -34,15 +27,6 @@ export async function resolveTarget(
   throw new StepFailure('unknown_host', `Connection "${name}": the host ${config.host} is not known.`, {
     retryable: true,
   })
-}
-
-async function platformLookup(host: string): Promise<string[]> {
-  if (!isWorker()) {
-    const found = await lookup(host, { all: true }).catch(() => [])
-    return found.map(({ address }) => address)
-  }
-  const answers = [resolve4(host), resolve6(host)].map((answer) => answer.catch(() => []))
-  return (await Promise.all(answers)).flat()
 }
 
 function refusal({ name, config }: PostgresConnection, isMalformed: boolean): StepFailure {

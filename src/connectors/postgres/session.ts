@@ -5,7 +5,8 @@ import type { PostgresConnection } from './config.ts'
 import { copyIn, RowSourceFailure } from './copy-in.ts'
 import { copyOut, type CopyDecoder } from './copy-out.ts'
 import { explain } from './failure.ts'
-import { resolveTarget, type Lookup, type Target } from './resolve.ts'
+import type { Lookup } from '../lookup.ts'
+import { resolveTarget, type Target } from './resolve.ts'
 
 export type SessionOptions = {
   /** The local stack's databases are on this machine. */

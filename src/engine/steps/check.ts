@@ -15,6 +15,7 @@ export async function executeCheck(work: StepWork<'check'>): Promise<StepOutcome
   const results = rules.judge(measured?.rows[0] ?? {})
   const broken = results.filter((result) => !result.passed)
   const evidence = qualityInsert(db.tenantId, run.id, claimed.key, results)
+  for (const { onFail, words } of broken) if (onFail !== 'fail') work.log('warn', `${words}.`)
 
   if (broken.some((result) => result.onFail === 'fail')) {
     const words = broken.filter((result) => result.onFail === 'fail').map((result) => result.words)

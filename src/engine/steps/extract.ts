@@ -8,6 +8,7 @@ import { StepFailure } from '#src/domain/failure.ts'
 import { newId, type DatasetVersionId } from '#src/domain/id.ts'
 import { connectionNamed } from '../connection.ts'
 import { leaseMs } from '../lease.ts'
+import { countTeller } from '../step-log.ts'
 import type { StepOutcome, StepWork } from '../step.ts'
 
 /** What is committed with every batch: the version being filled, how much is in it, where the source stands. */
@@ -40,8 +41,12 @@ export async function executeExtract(work: StepWork<'extract'>): Promise<StepOut
     const goesOn = resumed?.state === undefined || reader.resumable !== false
     if (!goesOn) claimed.rowsIn = 0
     const place = resumed && goesOn ? resumed : await begin(work, reader, earlier, after)
+    const from = `"${definition.extract.stream}" of connection "${connection.name}"`
+    if (resumed && goesOn) work.log('info', `Goes on with ${from} after ${claimed.rowsIn} rows.`)
+    else work.log('info', `Reads ${from}${after ? ', what is new there' : ''}.`)
     const finished = await fill(work, reader, place)
     if (!finished) return { result: { state: 'ready', yielded: true } }
+    work.log('info', `Read ${claimed.rowsIn} rows.`)
     return {
       statements: [publication(place.versionId, place.rows)],
       result: { state: 'succeeded', rowsIn: claimed.rowsIn, rowsOut: place.rows, cursor: null },
@@ -119,7 +124,8 @@ function refuseOtherColumns(dataset: string, has: readonly ColumnSpec[], reads: 
  * budget is spent first.
  */
 async function fill(work: StepWork<'extract'>, reader: Reader, place: Place): Promise<boolean> {
-  const { db, run, claimed, budget, signal, progress } = work
+  const { db, run, claimed, budget, signal, progress, services, stepLog } = work
+  const count = countTeller(services.now, work.log)
   const session = await db.bulk()
   const insert = rowsInsert(place.versionId, place.columns)
   let storing: Promise<unknown> = Promise.resolve()
@@ -131,10 +137,14 @@ async function fill(work: StepWork<'extract'>, reader: Reader, place: Place): Pr
       place.rows += batch.rows
       place.state = state
       claimed.rowsIn += batch.rows
-      storing = session.transact(
-        [rows, checkpoint(run.id, claimed, place, claimed.rowsIn, place.rows, leaseMs)],
-        signal,
-      )
+      count(claimed.rowsIn)
+      const said = stepLog.pending()
+      storing = session
+        .transact(
+          [rows, ...said.statements, checkpoint(run.id, claimed, place, claimed.rowsIn, place.rows, leaseMs)],
+          signal,
+        )
+        .then(said.written)
       storing.then(progress, () => undefined)
       budget.spend(1)
       if (budget.isSpent()) {

@@ -7,6 +7,7 @@ import { StepFailure } from '#src/domain/failure.ts'
 import { connectionNamed } from '../connection.ts'
 import { inputOf } from '../inputs.ts'
 import { leaseMs } from '../lease.ts'
+import { countTeller } from '../step-log.ts'
 import type { StepOutcome, StepWork } from '../step.ts'
 
 /** Pages of 8 KB in one chunk, one transaction of the destination: few enough that a chunk which arrives faster than it leaves fits in memory. */
@@ -33,6 +34,9 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
     columns: input.columns,
   })
   if (claimed.rowsOut === 0) leftBehind.push(drop)
+  const to = `${load.table} of connection "${connection.name}"`
+  if (claimed.rowsOut > 0) work.log('info', `Goes on with ${to} after ${claimed.rowsOut} rows.`)
+  else work.log('info', `Loads ${input.rows} rows of "${load.from}" into ${to}, ${load.mode}.`)
   try {
     const copied = await copy(work, destination, input)
     if (!copied) return { result: { state: 'ready', yielded: true } }
@@ -43,6 +47,7 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
         `Connection "${connection.name}" took ${rows} rows of ${input.rows} for ${load.table}.`,
       )
     }
+    work.log('info', `Loaded ${rows} rows.`)
     return {
       statements: [drop],
       result: { state: 'succeeded', rowsIn: input.rows, rowsOut: rows },
@@ -53,7 +58,8 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
 }
 
 async function copy(work: StepWork<'load'>, destination: Load, input: DatasetVersion): Promise<boolean> {
-  const { db, run, claimed, budget, signal, progress } = work
+  const { db, run, claimed, budget, signal, progress, services, stepLog } = work
+  const count = countTeller(services.now, work.log)
   const pages = await pagesOf(db, input.id)
   const columns = destination.columns.map(({ name, cast }) => `${quoteIdent(name)}::${cast}`).join(', ')
   const session = await db.bulk()
@@ -70,7 +76,13 @@ async function copy(work: StepWork<'load'>, destination: Load, input: DatasetVer
       const reached = destination.position()
       const rows = reached === 'finished' ? input.rows : reached.rows
       const cursor = { chunk: position.chunk + 1, rows }
-      await session.transact([checkpoint(run.id, claimed, cursor, rows, rows, leaseMs)], signal)
+      count(rows)
+      const said = stepLog.pending()
+      await session.transact(
+        [...said.statements, checkpoint(run.id, claimed, cursor, rows, rows, leaseMs)],
+        signal,
+      )
+      said.written()
       progress()
       budget.spend(2)
     }

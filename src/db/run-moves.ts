@@ -1,0 +1,148 @@
+import { sql } from 'drizzle-orm'
+import type { PipelineId, RunId } from '#src/domain/id.ts'
+import type { Json } from '#src/domain/json.ts'
+import type { Parameters } from '#src/domain/parameters.ts'
+import type { Definition } from '#src/domain/pipeline.ts'
+import { notFound } from '#src/domain/problem.ts'
+import type { RunState, RunTrigger } from '#src/domain/run-state.ts'
+import type { TenantDb } from './database.ts'
+import { statement, type Statement } from './statement.ts'
+
+/** A wake-up in the outbox that is to be published now; `notBefore` where it has to wait. */
+export type Wake = { id: number; runId?: RunId; notBefore?: string | null }
+
+export type ClaimedStep = {
+  key: string
+  mapIndex: number
+  kind: string
+  attempt: number
+  fence: number
+  cursor: Record<string, unknown> | null
+  rowsIn: number
+  rowsOut: number
+  rowsRejected: number
+  /** When the attempt under way began. */
+  attemptAt: string
+  /** What came from outside while it waited. */
+  answer?: Json | null
+  /** What the steps that it names have given. */
+  outputs?: Record<string, Json> | null
+}
+
+export type ClaimedRun = {
+  id: RunId
+  pipelineId: PipelineId
+  definition: Definition
+  parameters: Parameters
+  traceparent: string | null
+  deadlineAt: string | null
+  scheduledFor: string | null
+  trigger: RunTrigger
+}
+
+export type Claim =
+  | { outcome: 'over' | 'queued'; wakes?: Wake[]; runState?: RunState }
+  | { outcome: 'idle'; wakes: Wake[] }
+  | { outcome: 'claimed'; run: ClaimedRun; step: ClaimedStep; wakes: Wake[] }
+
+/** Who is asking: the message, and whether an earlier attempt to deliver it failed. */
+export type Delivery = { id: string; retry: boolean }
+
+export type StepResult = {
+  state: 'succeeded' | 'failed' | 'skipped' | 'cancelled' | 'waiting' | 'ready'
+  /** For waiting and ready: when to go on. */
+  delayMs?: number
+  /** A continuation of the same attempt in another delivery. */
+  yielded?: true
+  rowsIn?: number
+  rowsOut?: number
+  rowsRejected?: number
+  warned?: boolean
+  /** Why it was skipped. */
+  reason?: 'condition'
+  /** What is missing from rowsIn in the version that the step made is rejected. */
+  rejects?: true
+  error?: { code: string; message: string }
+  cursor?: Record<string, unknown> | null
+  /** What later steps may use of it, beside its rows. */
+  output?: Record<string, Json>
+  /** For waiting: what an answer has to name. */
+  answerKey?: string
+  /** For waiting: items to be worked on, so many at once. */
+  map?: { total: number; atOnce: number }
+}
+
+export type Completion = { runState: RunState; step?: ClaimedStep | null; wakes: Wake[] }
+
+export type Started = { wake: Wake } | { claim: Claim }
+
+export type NewRun = {
+  id: RunId
+  pipelineId: PipelineId
+  /** Checked against version `checkedFor`; without it there are none, and a version that needs some is not started. */
+  parameters: Record<string, unknown>
+  checkedFor?: number | undefined
+  trigger: RunTrigger
+  traceparent?: string | undefined
+  /** Instead of the definition's. */
+  priority?: number | undefined
+  /** Begins with it at once where all that can start is of these kinds. */
+  claim?: { delivery: string; leaseMs: number; kinds: readonly string[] } | undefined
+}
+
+/**
+ * Starts a run of the pipeline's current version, if its parameters are good for that one; see app.start_run. What it gives
+ * is the wake-up to publish, or the first claim.
+ */
+export async function startRun(
+  db: TenantDb,
+  run: NewRun,
+): Promise<Started | { refused: 'version' | 'parameters' }> {
+  const { parameters, checkedFor, traceparent, priority, claim } = run
+  const options = JSON.stringify({ parameters, checkedFor, traceparent, priority, claim })
+  const started = await db.call<
+    { outboxId: number } | { claim: Claim } | { refused: 'version' | 'parameters' } | null
+  >(sql`app.start_run(${run.id}, ${run.pipelineId}, ${run.trigger}, ${options}::jsonb)`)
+  if (!started) throw notFound('pipeline')
+  return 'outboxId' in started ? { wake: { id: started.outboxId, runId: run.id } } : started
+}
+
+export const claimStep = (
+  db: TenantDb,
+  runId: RunId,
+  outboxId: number | undefined,
+  delivery: Delivery,
+  leaseMs: number,
+): Promise<Claim> =>
+  db.call(sql`app.claim_step(${runId}, ${outboxId ?? null}, ${delivery.id}, ${delivery.retry}, ${leaseMs})`)
+
+/** The statement that completes a step, to stand last in the transaction that wrote what the step made. */
+export const completion = (
+  runId: RunId,
+  step: ClaimedStep,
+  result: StepResult,
+  delivery: Delivery,
+  leaseMs: number,
+): Statement =>
+  statement(
+    sql`select app.complete_step(${runId}, ${step.key}, ${step.mapIndex}, ${step.fence}, ${JSON.stringify(result)}::jsonb, ${delivery.id}, ${leaseMs}) as value`,
+  )
+
+export const renewLease = (
+  db: TenantDb,
+  runId: RunId,
+  step: ClaimedStep,
+  leaseMs: number,
+): Promise<'held' | 'cancelling' | 'lost'> =>
+  db.call(sql`app.renew_lease(${runId}, ${step.key}, ${step.mapIndex}, ${step.fence}, ${leaseMs})`)
+
+export async function cancelRun(
+  db: TenantDb,
+  runId: RunId,
+): Promise<{ runState: RunState; over?: true; wakes?: Wake[] }> {
+  const cancelled = await db.call<{ runState: RunState; over?: true; wakes?: Wake[] } | null>(
+    sql`app.cancel_run(${runId})`,
+  )
+  if (!cancelled) throw notFound('run')
+  return cancelled
+}

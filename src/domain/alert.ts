@@ -1,0 +1,5 @@
+export const alertKinds = ['warned', 'late', 'escalated', 'failed', 'recovered', 'not_fired'] as const
+export type AlertKind = (typeof alertKinds)[number]
+
+export const alertStates = ['open', 'resolved'] as const
+export type AlertState = (typeof alertStates)[number]

@@ -1,0 +1,30 @@
+import * as z from 'zod'
+import { decideStep } from '#src/actions/approvals.ts'
+import { ids } from '#src/domain/id.ts'
+import { newRoutes } from '#src/http/api.ts'
+import { valid } from '#src/http/valid.ts'
+
+const oneStep = z.object({ id: ids.run, step: z.string().min(1).max(100) })
+const decision = z.strictObject({
+  comment: z.string().trim().min(1).max(1_000).optional(),
+  /** Of a map: which of its items. */
+  item: z.int().min(1).optional(),
+})
+
+export const approvalRoutes = newRoutes()
+  .post('/:id/steps/:step/approve', valid('param', oneStep), valid('json', decision), async (c) => {
+    const { id: runId, step } = c.req.valid('param')
+    const { comment, item = 0 } = c.req.valid('json')
+    return c.json(
+      await decideStep(c.var.ctx, { runId, step, mapIndex: item }, { approved: true, comment }),
+      200,
+    )
+  })
+  .post('/:id/steps/:step/reject', valid('param', oneStep), valid('json', decision), async (c) => {
+    const { id: runId, step } = c.req.valid('param')
+    const { comment, item = 0 } = c.req.valid('json')
+    return c.json(
+      await decideStep(c.var.ctx, { runId, step, mapIndex: item }, { approved: false, comment }),
+      200,
+    )
+  })
