@@ -8,7 +8,16 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
-      { extends: true, test: { name: 'weir', include: ['test/**/*.test.ts'], exclude: ['test/browser/**'] } },
+      {
+        extends: true,
+        test: {
+          name: 'weir',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/browser/**', 'test/**/*.long.test.ts'],
+        },
+      },
+      // Each of these takes a quarter of a minute and more; what they prove has a short form in the others.
+      { extends: true, test: { name: 'long', include: ['test/**/*.long.test.ts'] } },
       // Needs Debian's Chromium, which npm cannot bring; see .ci/run.
       { extends: true, test: { name: 'browser', include: ['test/browser/**/*.test.ts'] } },
     ],

@@ -252,8 +252,10 @@ begin
   keys := '{}';
   states := '{}';
   loop
-    with counted as (
-      select w.key, w.run_when, w.needs,
+    -- By place: nothing moves a pending step of a locked run but this. Joined by key, the planner would look at every step
+    -- of the run for each that waits.
+    with counted as materialized (
+      select w.ctid as at, w.run_when, cardinality(w.needs) as needs,
         w.needs_succeeded + case when how = 'succeeded' then h.hits else 0 end as succeeded,
         w.needs_failed + case when how in ('failed', 'cancelled') then h.hits else 0 end as failed,
         w.needs_skipped + case when how = 'skipped' then h.hits else 0 end as skipped
@@ -267,8 +269,8 @@ begin
         finished_at = case d.verdict when 'skip' then clock_timestamp() end
       from counted c
       cross join lateral (
-        select app.decide(c.run_when, cardinality(c.needs), c.succeeded, c.failed, c.skipped) as verdict) d
-      where t.tenant_id = p_tenant and t.run_id = p_run and t.key = c.key and t.map_index = 0
+        select app.decide(c.run_when, c.needs, c.succeeded, c.failed, c.skipped) as verdict) d
+      where t.ctid = c.at
       returning t.key, t.state, t.position)
     select array_agg(m.key order by m.position), array_agg(m.state order by m.position)
     into moved_keys, moved_states

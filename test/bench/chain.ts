@@ -15,7 +15,7 @@ const pollMs = 20
 /** A run of steps that do nothing: what is left is the engine itself. PostgreSQL runs with fsync on. */
 export const chain: Benchmark = {
   names: ['chain40'],
-  targets: { chain40: { atMost: 150 } },
+  targets: { chain40: { atMost: 60 } },
   run: (say) =>
     withBenchStack({}, async (stack) => {
       const { api, keys } = await caller(stack)

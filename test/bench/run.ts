@@ -3,6 +3,7 @@ import { cpus, release, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildWhenStale, root } from '#local/build.ts'
+import { besidePeers } from './beside.ts'
 import { burst } from './burst.ts'
 import { chain } from './chain.ts'
 import { flights } from './flights.ts'
@@ -109,7 +110,12 @@ function print(measures: Readonly<Record<string, Measure>>): void {
       wanted === '' ? '' : isMet ? 'met' : 'MISSED',
     ]
   })
-  const table = [['measure', 'median', 'unit', 'floor', 'ratio', 'target', ''], ...rows]
+  printTable([['measure', 'median', 'unit', 'floor', 'ratio', 'target', ''], ...rows])
+  printTable(besidePeers(measures))
+}
+
+function printTable(table: readonly (readonly string[])[]): void {
+  if (table.length === 0) return
   const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? []
   console.log(
     `\n${table.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n')}`,

@@ -137,7 +137,7 @@ steps:
       await pipeline(
         acme,
         `
-timeout: 1s
+timeout: 3s
 steps:
   - { id: rests, wait: { for: 12h } }
   - { id: after_it, sql: select 1 as one, into: never_e, after: [rests] }`,

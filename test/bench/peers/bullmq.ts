@@ -14,7 +14,10 @@ const concurrency = 50
 export const bullmq: Peer = {
   name: 'bullmq',
   settings: `a chain is a flow of nested jobs, worker concurrency ${concurrency}, over a unix socket, redis-server with appendonly, appendfsync everysec`,
-  lacks: () => (findRedisServer() === undefined ? 'redis-server is not on the PATH' : undefined),
+  lacks: () =>
+    findRedisServer() === undefined
+      ? 'redis-server is not on the PATH, and ioredis-mock cannot run its scripts'
+      : undefined,
   async open(dir) {
     const redis = await startRedis(dir)
     const connection = { path: redis.socket, maxRetriesPerRequest: null }

@@ -19,7 +19,11 @@ export const pgBoss: Peer = {
       useListenNotify: true,
       schedule: false,
     })
-    boss.on('error', console.error)
+    let isOver = false
+    boss.on('error', (error) => {
+      // Once it is stopped, PostgreSQL may end connections that are still closing.
+      if (!isOver) console.error(error)
+    })
     await boss.start()
     for (const name of ['chain', 'single']) await boss.createQueue(name, { notify: true })
     let left = countdown(0)
@@ -69,6 +73,7 @@ export const pgBoss: Peer = {
       },
       async close() {
         await boss.stop({ graceful: false })
+        isOver = true
         await postgres.stop()
       },
     }
