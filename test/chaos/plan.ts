@@ -1,54 +1,80 @@
 import { whens } from '#src/domain/run-state.ts'
-import { kinds, type Made } from './kinds.ts'
+import { anyStep } from './kinds.ts'
+import type { Made, Model } from './kinds/kind.ts'
 import { random, type Random } from './random.ts'
+import { troubles, type Trouble } from './trouble.ts'
 
-export type ChaosFault = { atMs: number; kind: 'kill' | 'cut' | 'freeze' | 'crash' }
+export type Act = { atMs: number } & (
+  | { kind: 'cancel'; run: number }
+  /** Starts nothing for a while. */
+  | { kind: 'pause'; forMs: number }
+  | { kind: 'trouble'; trouble: Trouble }
+)
 
-/** What one seed does: a pipeline, how often it is started, what is cancelled, and what goes wrong meanwhile. */
+/** What one seed does: a pipeline, how often it is started, what somebody does to it, and what goes wrong meanwhile. */
 export type Plan = {
   seed: number
   yaml: string
   steps: readonly Made[]
-  /** Destination tables that the steps load into. */
-  tables: readonly string[]
   runs: number
-  /** Which of the runs are cancelled, and when. */
-  cancels: readonly { run: number; atMs: number }[]
-  faults: readonly ChaosFault[]
+  acts: readonly Act[]
 }
 
 export function planOf(seed: number): Plan {
   const from = random(seed)
   const steps: Made[] = []
-  const count = 2 + from.below(11)
-  for (let position = 0; position < count; position++) {
-    const able = kinds.filter((kind) => !kind.needsData || steps.some(({ rows }) => rows))
-    steps.push(from.pick(able).make(from, { seed, position, before: steps }))
-  }
+  const count = 2 + from.below(13)
+  for (let position = 0; position < count; position++)
+    steps.push(written(from, anyStep(from, { seed, position, before: steps }), steps))
   const runs = 1 + from.below(3)
-  const concurrency = from.chance(0.3) ? `concurrency: ${1 + from.below(2)}\n` : ''
-  const yaml = `${concurrency}retry: { attempts: 8, backoff: constant, first: 100ms, jitter: false }
-steps:
-${steps.map((step) => `  - { id: ${step.id}, ${step.yaml}${orderOf(from, step, steps)} }`).join('\n')}
-`
+  const settings = from.chance(0.3) ? `concurrency: ${1 + from.below(2)}\n` : ''
+  const act = (): Act => ({ atMs: from.below(1_500), kind: 'trouble', trouble: from.pick(drawn) })
   return {
     seed,
-    yaml,
+    yaml: `${settings}priority: ${from.below(5)}\n${yamlOf(steps)}`,
     steps,
-    tables: steps.flatMap(({ load }) => (load ? [load.table] : [])),
     runs,
-    cancels: from.chance(0.2) ? [{ run: from.below(runs), atMs: from.below(900) }] : [],
-    faults: Array.from({ length: from.below(3) }, () => ({ atMs: from.below(1_500), kind: faultOf(from) })),
+    acts: [
+      ...Array.from({ length: from.below(3) }, act),
+      ...(from.chance(0.2)
+        ? [{ atMs: from.below(900), kind: 'cancel' as const, run: from.below(runs) }]
+        : []),
+      ...(from.chance(0.1)
+        ? [{ atMs: from.below(300), kind: 'pause' as const, forMs: from.below(800) }]
+        : []),
+    ],
   }
 }
 
-const faultOf = (from: Random): ChaosFault['kind'] =>
-  from.chance(0.04) ? 'crash' : from.pick(['kill', 'cut', 'freeze', 'cut'])
+const drawn = (Object.keys(troubles) as Trouble[]).flatMap((name) =>
+  Array.from({ length: troubles[name] }, () => name),
+)
 
-/** Steps that read nothing come after some others under any rule; readers follow their data. */
-function orderOf(from: Random, step: Made, all: readonly Made[]): string {
-  const earlier = all.slice(0, all.indexOf(step))
-  if (!step.anyOrder || earlier.length === 0 || from.chance(0.4)) return ''
-  const after = earlier.filter(() => from.chance(0.4)).map(({ id }) => id)
-  return after.length === 0 ? '' : `, after: [${after.join(', ')}], when: ${from.pick(whens)}`
+/** Retried at once, and more often than anything goes wrong. */
+export const yamlOf = (steps: readonly Made[]): string => `timeout: 30m
+retry: { attempts: 20, backoff: constant, first: 100ms, jitter: false }
+steps:
+${steps.map(({ id, yaml }) => `  - { id: ${id}, ${yaml} }`).join('\n')}
+`
+
+/** Steps that read nothing come after some others, under any rule and sometimes a condition; readers follow their data. */
+function written(from: Random, step: Made, before: readonly Made[]): Made {
+  if (!step.anyOrder || before.length === 0) return step
+  let made = step
+  const after = from.chance(0.4) ? [] : before.filter(() => from.chance(0.4)).map(({ id }) => id)
+  if (after.length > 0)
+    made = { ...made, yaml: `${made.yaml}, after: [${after.join(', ')}], when: ${from.pick(whens)}` }
+  return from.chance(0.15) ? onlyIf(from, made, before) : made
+}
+
+/** The outcome of an earlier step decides whether this one is skipped. */
+function onlyIf(from: Random, step: Made, before: readonly Made[]): Made {
+  const other = from.pick(before)
+  const wanted = from.pick(['succeeded', 'failed', 'skipped'] as const)
+  return {
+    ...step,
+    yaml: `${step.yaml}, if: 'outputs.${other.id}.state == "${wanted}"'`,
+    expect: (model: Model) =>
+      model.stateOf(other.id) === wanted ? step.expect(model) : { state: 'skipped' },
+  }
 }

@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util'
+import type { Fault } from './judge.ts'
+import type { Act } from './plan.ts'
 import { play, type Outcome } from './seeds.ts'
 import { openStage } from './stage.ts'
 
 /** Seeds at once, and how many share a stage before it is made anew. */
-const atOnce = 8
-const perStage = 200
+const atOnce = 12
+const perStage = 250
 
 const { values } = parseArgs({
   options: { seeds: { type: 'string' }, seed: { type: 'string' }, from: { type: 'string' } },
@@ -16,32 +18,33 @@ if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) {
   process.exit(2)
 }
 
-const sum = { lost: 0, doubled: 0, stuck: 0, leaked: 0 }
+const startedMs = Date.now()
+const sum: Record<Fault, number> = { lost: 0, doubled: 0, stuck: 0, leaked: 0 }
 for (let at = first; at < first + count; at += perStage) {
-  const stage = await openStage({ tenants: Math.min(atOnce, count), seed: at })
+  const seeds = Array.from({ length: Math.min(perStage, first + count - at) }, (_, i) => at + i)
+  const stage = await openStage({ tenants: Math.min(atOnce, seeds.length), seed: at })
   try {
-    const last = Math.min(at + perStage, first + count)
-    for (let seed = at; seed < last; seed += atOnce) {
-      const seeds = Array.from({ length: Math.min(atOnce, last - seed) }, (_, i) => seed + i)
-      for (const outcome of await play(stage, seeds)) tell(outcome)
-    }
-    const open = await stage.openTransactions()
-    if (open > 0) {
-      console.log(`leaked: ${open} transactions were left open`)
-      sum.leaked += open
-    }
+    const { leaks } = await play(stage, seeds, tell)
+    for (const leak of leaks) console.log(`leaked: ${leak}`)
+    sum.leaked += leaks.length
   } finally {
     await stage.stop()
   }
 }
+const seconds = (Date.now() - startedMs) / 1000
+console.log(`${seconds.toFixed(0)} s, ${(count / seconds).toFixed(2)} seeds a second`)
 console.log(`seeds=${count} lost=${sum.lost} doubled=${sum.doubled} stuck=${sum.stuck} leaked=${sum.leaked}`)
 process.exit(Object.values(sum).some((n) => n > 0) ? 1 : 0)
 
 function tell({ plan, verdict, ms, ends }: Outcome): void {
-  const faults = plan.faults.map(({ kind, atMs }) => `${kind}@${atMs}`).join(' ') || 'none'
+  const acts = plan.acts.map((act) => `${nameOf(act)}@${act.atMs}`).join(' ') || 'nothing'
   console.log(
-    `seed ${plan.seed}: ${plan.steps.length} steps × ${plan.runs} runs, faults ${faults}, ${plan.cancels.length} cancelled: ${ends.join(', ')} in ${ms} ms`,
+    `seed ${plan.seed}: ${plan.steps.length} steps × ${plan.runs} runs, ${acts}: ${ends.join(', ')} in ${ms} ms`,
   )
   for (const words of verdict.words) console.log(`  ${words}`)
-  for (const key of ['lost', 'doubled', 'stuck', 'leaked'] as const) sum[key] += verdict[key]
+  for (const fault of Object.keys(sum) as Fault[]) sum[fault] += verdict[fault]
+}
+
+function nameOf(act: Act): string {
+  return act.kind === 'trouble' ? act.trouble : act.kind
 }
