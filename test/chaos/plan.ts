@@ -60,11 +60,13 @@ ${steps.map(({ id, yaml }) => `  - { id: ${id}, ${yaml} }`).join('\n')}
 /** Steps that read nothing come after some others, under any rule and sometimes a condition; readers follow their data. */
 function written(from: Random, step: Made, before: readonly Made[]): Made {
   if (!step.anyOrder || before.length === 0) return step
-  let made = step
   const after = from.chance(0.4) ? [] : before.filter(() => from.chance(0.4)).map(({ id }) => id)
-  if (after.length > 0)
-    made = { ...made, yaml: `${made.yaml}, after: [${after.join(', ')}], when: ${from.pick(whens)}` }
-  return from.chance(0.15) ? onlyIf(from, made, before) : made
+  const when = from.pick(whens)
+  const made =
+    after.length > 0 ? { ...step, yaml: `${step.yaml}, after: [${after.join(', ')}], when: ${when}` } : step
+  // Who does not wait for all of them may find no outcome to go by.
+  const mayAsk = after.length === 0 || !['always', 'one_success', 'one_failed'].includes(when)
+  return from.chance(0.15) && mayAsk ? onlyIf(from, made, before) : made
 }
 
 /** The outcome of an earlier step decides whether this one is skipped. */
