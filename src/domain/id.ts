@@ -19,6 +19,16 @@ const prefixes = {
   deadLetter: 'dl',
   alert: 'alr',
   channel: 'chn',
+  project: 'prj',
+  team: 'tea',
+  role: 'rol',
+  grant: 'gra',
+  invitation: 'inv',
+  factor: 'fac',
+  ssoProvider: 'sso',
+  serviceAccount: 'sac',
+  auditEntry: 'aud',
+  mail: 'mai',
   request: 'req',
 } as const
 export type IdKind = keyof typeof prefixes
@@ -35,6 +45,7 @@ export type RunId = Id<'run'>
 export type ChannelId = Id<'channel'>
 export type AlertId = Id<'alert'>
 export type DeadLetterId = Id<'deadLetter'>
+export type ProjectId = Id<'project'>
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 const tail = '[0-9a-hjkmnp-tv-z]{26}'
@@ -65,6 +76,16 @@ export const ids = {
   deadLetter: schema('deadLetter'),
   alert: schema('alert'),
   channel: schema('channel'),
+  project: schema('project'),
+  team: schema('team'),
+  role: schema('role'),
+  grant: schema('grant'),
+  invitation: schema('invitation'),
+  factor: schema('factor'),
+  ssoProvider: schema('ssoProvider'),
+  serviceAccount: schema('serviceAccount'),
+  auditEntry: schema('auditEntry'),
+  mail: schema('mail'),
   request: schema('request'),
 } as const
 

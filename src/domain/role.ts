@@ -6,7 +6,7 @@ export type Role = (typeof roles)[number]
 
 /**
  * What can be allowed. `runs:write` starts, stops, repeats and marks runs; `limits:write` says how many may be at work at
- * once; `connections:read` never shows a secret.
+ * once; `access:write` changes roles and grants; `connections:read` never shows a secret.
  */
 export const permissions = [
   'tenant:read',
@@ -16,6 +16,16 @@ export const permissions = [
   'members:write',
   'api-keys:read',
   'api-keys:write',
+  'projects:read',
+  'projects:write',
+  'access:read',
+  'access:write',
+  'sso:read',
+  'sso:write',
+  'scim:write',
+  'audit:read',
+  'usage:read',
+  'privacy:write',
   'connections:read',
   'connections:write',
   'datasets:read',
@@ -28,11 +38,18 @@ export const permissions = [
 export type Permission = (typeof permissions)[number]
 export const permission = z.enum(permissions)
 
-const reading = ['tenant:read', 'connections:read', 'datasets:read', 'pipelines:read', 'runs:read'] as const
+const reading = [
+  'tenant:read',
+  'projects:read',
+  'connections:read',
+  'datasets:read',
+  'pipelines:read',
+  'runs:read',
+] as const
 
 const granted = {
   owner: permissions,
-  admin: permissions.filter((one) => one !== 'tenant:write'),
+  admin: permissions.filter((one) => one !== 'tenant:write' && one !== 'privacy:write'),
   developer: [
     ...reading,
     'members:read',
