@@ -5,6 +5,7 @@ const alone = [
   'test/chaos/*.test.ts',
   'test/http/authenticate.test.ts',
   'test/routes/sign-up.test.ts',
+  'test/actions/sso-egress.test.ts',
   'test/local/neon-*.test.ts',
   'test/connectors/files/bad-parquet.test.ts',
 ]

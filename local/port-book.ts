@@ -11,6 +11,7 @@ const names = {
   redis: 'Redis',
   qstash: 'QStash',
   s3: 'object storage',
+  mail: 'the mail service',
   worker: 'the Worker',
 } as const
 type PortName = keyof typeof names

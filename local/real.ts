@@ -10,6 +10,7 @@ export type Real = {
     publicUrl: string
   }
   s3?: { endpoint: string; bucket: string; region: string; accessKeyId: string; secretAccessKey: string }
+  mail?: { url: string; token: string; from: string }
 }
 
 /** A part is named by its first variable and then needs the others; what is missing is listed in one error. */
@@ -33,12 +34,14 @@ export function readReal(source: Record<string, string | undefined>): Real {
     'PUBLIC_URL',
   ])
   const s3 = group('S3_ENDPOINT', ['S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])
+  const mail = group('MAIL_URL', ['MAIL_TOKEN', 'MAIL_FROM'])
   for (const name of [
     'DATABASE_URL',
     'WEIR_OWNER_URL',
     'UPSTASH_REDIS_REST_URL',
     'QSTASH_URL',
     'S3_ENDPOINT',
+    'MAIL_URL',
     'PUBLIC_URL',
   ]) {
     const value = source[name]
@@ -84,5 +87,6 @@ export function readReal(source: Record<string, string | undefined>): Real {
           },
         }
       : {}),
+    ...(mail ? { mail: { url: mail.MAIL_URL, token: mail.MAIL_TOKEN, from: mail.MAIL_FROM } } : {}),
   }
 }

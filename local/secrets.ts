@@ -12,6 +12,7 @@ const make = {
   qstashToken: random,
   qstashCurrentKey: () => `sig_${random()}`,
   qstashNextKey: () => `sig_${random()}`,
+  mailToken: random,
   s3AccessKeyId: () => `local${randomBytes(6).toString('hex')}`,
   s3SecretAccessKey: random,
   claimKey: random,

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 import { lockFolder } from './lock.ts'
+import { startMail, type LocalMail } from './mail.ts'
 import { migrate } from './migrate.ts'
 import { startNeonGateway, type NeonGateway } from './neon-gateway.ts'
 import { openPortBook, type PortBook, type Ports } from './port-book.ts'
@@ -21,6 +22,7 @@ type Parts = {
   redis?: Awaited<ReturnType<typeof startRedis>>
   qstash?: Awaited<ReturnType<typeof startQstash>>
   s3?: S3
+  mail?: LocalMail
 }
 
 export type Services = {
@@ -43,6 +45,8 @@ export type ServicesOptions = {
   real?: Real
   /** One line for each part when it is ready. */
   log?: (line: string) => void
+  /** One line for each mail. */
+  onMail?: (line: string) => void
   /** Ends a start that is under way. */
   signal?: AbortSignal
 }
@@ -109,6 +113,11 @@ async function startAll(dir: string, options: ServicesOptions, undo: Undo): Prom
     const starting = startS3({ dir: join(dir, 's3'), port, bucket: 'weir', accessKeyId, secretAccessKey })
     parts.s3 = await start('Object storage', starting)
   }
+  if (!real.mail) {
+    const port = await ports.take('mail')
+    const starting = startMail({ dir, port, token: secrets.mailToken, log: options.onMail })
+    parts.mail = await start('The mail service', starting)
+  }
 
   const { warehouse } = await prepareDatabases(postgres, secrets)
   const ownerUrl = real.database?.ownerUrl ?? postgres.superuserUrl('weir')
@@ -125,7 +134,7 @@ async function startAll(dir: string, options: ServicesOptions, undo: Undo): Prom
 }
 
 function envOf(
-  { postgres, gateway, redis, qstash, s3 }: Parts,
+  { postgres, gateway, redis, qstash, s3, mail }: Parts,
   real: Real,
   secrets: Secrets,
 ): Record<string, string> {
@@ -152,6 +161,10 @@ function envOf(
     S3_REGION: bucket?.region ?? '',
     S3_ACCESS_KEY_ID: bucket?.accessKeyId ?? '',
     S3_SECRET_ACCESS_KEY: bucket?.secretAccessKey ?? '',
+    MAIL_URL: (real.mail ?? mail)?.url ?? '',
+    MAIL_TOKEN: real.mail?.token ?? secrets.mailToken,
+    MAIL_FROM: real.mail?.from ?? 'Weir <weir@local.test>',
+    PASSWORD_RANGE_URL: 'off',
     CLAIM_KEY: real.database?.claimKey ?? secrets.claimKey,
     MASTER_KEY: secrets.masterKey,
     TOKEN_KEY: secrets.tokenKey,

@@ -75,7 +75,11 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: stackFlags })
   await buildWhenStale((line) => console.log(line))
   await withStack(
-    { ...stackOptions(values), log: (line) => console.log(`  ${line}`) },
+    {
+      ...stackOptions(values),
+      log: (line) => console.log(`  ${line}`),
+      onMail: (line) => console.log(`  ${line}`),
+    },
     async (stack, signal) => {
       console.log(`
 Weir is running.

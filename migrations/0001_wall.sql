@@ -61,8 +61,8 @@ revoke all on app.claim_keys from public;
 --> statement-breakpoint
 grant select on app.claim_keys to weir_system;
 --> statement-breakpoint
--- app.claim is 'tenant.actor.expiry.hmac': expiry in seconds since 1970, hmac = HMAC-SHA256 in hex of what precedes the
--- last dot. Returns nothing when there is no claim, it is forged or it has expired.
+-- app.claim is 'tenant.actor.scope.expiry.hmac': scope as 0009 reads it, expiry in seconds since 1970, hmac = HMAC-SHA256 in
+-- hex of what precedes the last dot. Returns nothing when there is no claim, it is forged or it has expired.
 create function app.tenant_id() returns text
 language plpgsql stable security definer parallel safe
 set search_path = pg_catalog, pg_temp
@@ -71,14 +71,14 @@ declare
   claim text := current_setting('app.claim', true);
   signed text := left(claim, -65);
 begin
-  if claim is null or length(claim) not between 70 and 200 or left(right(claim, 65), 1) <> '.' then
+  if claim is null or length(claim) not between 70 and 300 or left(right(claim, 65), 1) <> '.' then
     return null;
   end if;
   -- What the signature covers is ours, so it is looked at only afterwards, and then needs no doubting.
   if not exists (
     select from app.claim_keys k
     where encode(sha256(k.outer_pad || sha256(k.inner_pad || convert_to(signed, 'UTF8'))), 'hex') = right(claim, 64)
-  ) or split_part(signed, '.', 3)::bigint < extract(epoch from statement_timestamp()) then
+  ) or split_part(signed, '.', 4)::bigint < extract(epoch from statement_timestamp()) then
     return null;
   end if;
   return split_part(signed, '.', 1);

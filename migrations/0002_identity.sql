@@ -1,10 +1,11 @@
 -- What identity needs across tenants, or before a tenant is known. Each function is the least that does it, belongs to
 -- weir_system and is called by the Worker alone.
 
--- A tenant, its owner and the owner's first session. False when the address already has an account.
+-- A tenant, its owner, the owner's first session, and the mail that asks to prove the address. False when the address already
+-- has an account.
 create function app.sign_up(
   p_tenant text, p_tenant_name text, p_user text, p_email text, p_password_hash text,
-  p_session text, p_token_hash text, p_expires timestamptz
+  p_session text, p_token_hash text, p_expires timestamptz, p_client jsonb, p_link jsonb
 ) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -15,42 +16,37 @@ begin
   if not found then
     return false;
   end if;
+  perform set_config('app.acting', p_user, true);
   insert into public.tenants (tenant_id, name) values (p_tenant, p_tenant_name);
   insert into public.memberships (tenant_id, user_id, role) values (p_tenant, p_user, 'owner');
-  insert into public.sessions (tenant_id, id, user_id, family_id, token_hash, expires_at)
-  values (p_tenant, p_session, p_user, p_session, p_token_hash, p_expires);
+  insert into public.sessions (tenant_id, id, user_id, family_id, token_hash, expires_at, amr, address, user_agent)
+  values (p_tenant, p_session, p_user, p_session, p_token_hash, p_expires, '{pwd}', p_client->>'address', p_client->>'userAgent');
+  perform app.keep_link(p_user, 'verify', p_link->>'tokenHash', (p_link->>'expiresAt')::timestamptz, p_link->>'mailId',
+    p_link->>'sealed', p_email);
   return true;
 end
 $$;
 --> statement-breakpoint
--- Whoever has this address: {"userId","email","passwordHash","tenants":[{"id","name","role"}, …]}, the oldest tenant first.
-create function app.find_login(p_email text) returns jsonb
-language sql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-  select jsonb_build_object(
-    'userId', u.id, 'email', u.email, 'passwordHash', u.password_hash,
-    'tenants', coalesce((
-      select jsonb_agg(jsonb_build_object('id', t.tenant_id, 'name', t.name, 'role', m.role) order by m.created_at, t.tenant_id)
-      from public.memberships m join public.tenants t on t.tenant_id = m.tenant_id
-      where m.user_id = u.id
-    ), '[]'::jsonb))
-  from public.users u
-  where lower(u.email) = lower(p_email)
-$$;
---> statement-breakpoint
 -- A new family of refresh tokens, and a better hash of the password when one is given. False when the user has left the tenant.
+-- p_client: {"amr","address","userAgent"}. p_was is the hash that the password was compared with: whoever was faster with
+-- another one has ended the sessions of this one.
 create function app.open_session(
-  p_tenant text, p_user text, p_session text, p_token_hash text, p_expires timestamptz, p_password_hash text default null
+  p_tenant text, p_user text, p_session text, p_token_hash text, p_expires timestamptz, p_client jsonb,
+  p_was text default null, p_password_hash text default null
 ) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform from public.users where id = p_user and (p_was is null or password_hash = p_was) for no key update;
+  if not found then
+    return false;
+  end if;
   delete from public.sessions
   where tenant_id = p_tenant and user_id = p_user and expires_at < now();
-  insert into public.sessions (tenant_id, id, user_id, family_id, token_hash, expires_at)
-  select m.tenant_id, p_session, m.user_id, p_session, p_token_hash, p_expires
+  insert into public.sessions (tenant_id, id, user_id, family_id, token_hash, expires_at, amr, address, user_agent)
+  select m.tenant_id, p_session, m.user_id, p_session, p_token_hash, p_expires,
+    array(select jsonb_array_elements_text(p_client->'amr')), p_client->>'address', p_client->>'userAgent'
   from public.memberships m where m.tenant_id = p_tenant and m.user_id = p_user;
   if not found then
     return false;
@@ -65,8 +61,8 @@ $$;
 -- Exchanges a refresh token for the next one of its family. Of two that present the same token one wins; the other, and
 -- anyone who comes with a token that was exchanged before, ends the whole family.
 -- {"outcome":"rotated","tenantId","userId","familyId","role","expiresAt"} | {"outcome":"reused","tenantId","userId","familyId"} |
--- null when there is no such token, it has expired or its family is over.
-create function app.rotate_session(p_token_hash text, p_session text, p_next_hash text) returns jsonb
+-- null when there is no such token, it has expired, was not used for too long or its family is over.
+create function app.rotate_session(p_token_hash text, p_session text, p_next_hash text, p_address text, p_user_agent text) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -74,13 +70,24 @@ declare
   old public.sessions;
   role_now text;
 begin
-  update public.sessions set rotated_at = clock_timestamp()
-  where token_hash = p_token_hash and rotated_at is null and revoked_at is null and expires_at > clock_timestamp()
-  returning * into old;
+  -- Whoever ends the session waits here, or has ended it before: no token of it is born behind their back.
+  perform from public.sessions f
+  where (f.tenant_id, f.id) = (select s.tenant_id, s.family_id from public.sessions s where s.token_hash = p_token_hash)
+  for update;
+  update public.sessions s set rotated_at = clock_timestamp()
+  from public.tenants t
+  where s.token_hash = p_token_hash and s.rotated_at is null and s.revoked_at is null and s.expires_at > clock_timestamp()
+    and t.tenant_id = s.tenant_id and s.created_at + app.idle_limit(t) > clock_timestamp()
+    -- A session that showed no second factor ends when the tenant begins to demand one of this role.
+    and (app.shows_factor(s.amr) or not exists (
+      select from public.memberships m
+      where m.tenant_id = s.tenant_id and m.user_id = s.user_id and app.role_needs_factor(m.tenant_id, m.role)))
+  returning s.* into old;
   if found then
     select m.role into role_now from public.memberships m where m.tenant_id = old.tenant_id and m.user_id = old.user_id;
-    insert into public.sessions (tenant_id, id, user_id, family_id, token_hash, expires_at)
-    values (old.tenant_id, p_session, old.user_id, old.family_id, p_next_hash, old.expires_at);
+    insert into public.sessions (tenant_id, id, user_id, family_id, token_hash, expires_at, amr, began_at, address, user_agent)
+    values (old.tenant_id, p_session, old.user_id, old.family_id, p_next_hash, old.expires_at, old.amr, old.began_at,
+      coalesce(p_address, old.address), coalesce(p_user_agent, old.user_agent));
     return jsonb_build_object('outcome', 'rotated', 'tenantId', old.tenant_id, 'userId', old.user_id,
       'familyId', old.family_id, 'role', role_now, 'expiresAt', old.expires_at);
   end if;
@@ -92,15 +99,6 @@ begin
   where tenant_id = old.tenant_id and family_id = old.family_id and revoked_at is null;
   return jsonb_build_object('outcome', 'reused', 'tenantId', old.tenant_id, 'userId', old.user_id, 'familyId', old.family_id);
 end
-$$;
---> statement-breakpoint
--- Ends a session of the caller's: the tenant and the user are those of the claim.
-create function app.end_session(p_family text) returns void
-language sql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-  update public.sessions set revoked_at = clock_timestamp()
-  where tenant_id = app.tenant_id() and user_id = app.actor() and family_id = p_family and revoked_at is null
 $$;
 --> statement-breakpoint
 -- Whether the caller's session still stands: asked only when Redis, which remembers ended ones, does not answer.
@@ -137,28 +135,16 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The address of one of the tenant's own people.
-create function app.member_email(p_user text) returns text
-language sql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-  select u.email from public.memberships m join public.users u on u.id = m.user_id
-  where m.tenant_id = app.tenant_id() and m.user_id = p_user
-$$;
---> statement-breakpoint
 do $$
 declare
   signature text;
 begin
   foreach signature in array array[
-    'app.sign_up(text, text, text, text, text, text, text, timestamptz)',
-    'app.find_login(text)',
-    'app.open_session(text, text, text, text, timestamptz, text)',
-    'app.rotate_session(text, text, text)',
-    'app.end_session(text)',
+    'app.sign_up(text, text, text, text, text, text, text, timestamptz, jsonb, jsonb)',
+    'app.open_session(text, text, text, text, timestamptz, jsonb, text, text)',
+    'app.rotate_session(text, text, text, text, text)',
     'app.session_stands(text)',
-    'app.find_api_key(text)',
-    'app.member_email(text)'
+    'app.find_api_key(text)'
   ] loop
     execute format('alter function %s owner to weir_system', signature);
     execute format('revoke all on function %s from public', signature);

@@ -21,6 +21,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   tenant text := app.tenant_id();
+  project text;
   dataset text;
   previous text;
   body text;
@@ -41,9 +42,16 @@ begin
     raise exception 'a column without a name or with an unknown type' using errcode = '22023';
   end if;
 
-  insert into public.datasets (tenant_id, id, name) values (tenant, p_dataset_id, p_dataset)
+  select p.project_id into project from public.runs r
+  join public.pipelines p on p.tenant_id = r.tenant_id and p.id = r.pipeline_id
+  where r.tenant_id = tenant and r.id = p_run;
+  insert into public.datasets (tenant_id, id, name, project_id) values (tenant, p_dataset_id, p_dataset, project)
   on conflict (tenant_id, name) do nothing;
-  select id into strict dataset from public.datasets where tenant_id = tenant and name = p_dataset;
+  select id into dataset from public.datasets
+  where tenant_id = tenant and name = p_dataset and (project is null or project_id = project);
+  if dataset is null then
+    raise exception 'a pipeline of a project fills the datasets of that project only' using errcode = '42501';
+  end if;
 
   delete from public.dataset_versions
   where tenant_id = tenant and run_id = p_run and step_key = p_step
@@ -60,8 +68,9 @@ begin
   execute format('alter table data.%I force row level security', p_version);
   execute format(
     'create policy tenant on data.%I for all to weir_app, weir_query
-       using ((select app.tenant_id()) = %L) with check ((select app.tenant_id()) = %L)',
-    p_version, tenant, tenant);
+       using ((select app.tenant_id()) = %L and ((select app.may(''d'')) or (select app.reach_dataset(''d'', %L))))
+       with check ((select app.tenant_id()) = %L and (select app.may(''D'')))',
+    p_version, tenant, dataset, tenant);
   execute format('grant select, insert on data.%I to weir_app, weir_query', p_version);
 
   insert into public.dataset_versions (tenant_id, id, dataset_id, state, columns, run_id, step_key)
@@ -84,7 +93,8 @@ as $$
 declare
   tenant text := app.tenant_id();
 begin
-  update public.dataset_versions set state = 'ready', rows = p_rows, ready_at = now()
+  update public.dataset_versions set state = 'ready', rows = p_rows, ready_at = now(),
+    bytes = pg_total_relation_size(format('data.%I', p_version)::regclass)
   where tenant_id = tenant and id = p_version and state = 'building';
   if not found then
     raise exception 'no such version' using errcode = 'P0002';

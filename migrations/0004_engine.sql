@@ -53,13 +53,58 @@ as $$
   select coalesce(jsonb_agg(app.wake(p_tenant, p_run, null)), '[]') from generate_series(1, least(p_count, 16))
 $$;
 --> statement-breakpoint
+-- A run all of whose steps have ended with its start is written as it ended, in one piece: what app.claim_step and
+-- app.complete_chain would make of it. p_ended lists {"key","result"} in the order of the chain.
+create function app.write_ended(p_new public.runs, p_plan jsonb, p_ended jsonb) returns jsonb
+language plpgsql
+as $$
+declare
+  r public.runs;
+  steps integer := jsonb_array_length(p_ended);
+begin
+  insert into public.runs (tenant_id, id, pipeline_id, version_id, state, trigger, priority, scheduled_for, backfill_id, parameters,
+    started_by, traceparent, unfinished, events, sla_at, started_at, deadline_at, finished_at)
+  values (p_new.tenant_id, p_new.id, p_new.pipeline_id, p_new.version_id, 'succeeded', p_new.trigger, p_new.priority,
+    p_new.scheduled_for, p_new.backfill_id, p_new.parameters, p_new.started_by, p_new.traceparent, 0, 2 + 3 * steps, p_new.sla_at,
+    clock_timestamp(), p_new.deadline_at, clock_timestamp())
+  returning * into r;
+  insert into public.steps (tenant_id, run_id, key, kind, position, needs, uses, run_when, state, attempt, fence, attempt_at,
+    needs_succeeded, needs_skipped, rows_out, output, started_at, finished_at)
+  select r.tenant_id, r.id, s.key, s.kind, s.position, s.needs, s.uses, s."when", e.result->>'state', 1, 1, r.started_at,
+    (e.before = 'succeeded')::integer, (e.before = 'skipped')::integer, coalesce((e.result->>'rowsOut')::bigint, 0),
+    e.result->'output', r.started_at, r.finished_at
+  from (
+    select e.value->>'key' as key, e.value->'result' as result,
+      coalesce(lag(e.value->'result'->>'state') over (order by e.n), '') as before
+    from jsonb_array_elements(p_ended) with ordinality as e(value, n)) e
+  join jsonb_to_recordset(p_plan) as s(key text, kind text, position integer, needs text[], uses text[], "when" text) on s.key = e.key;
+  insert into public.run_events (tenant_id, run_id, seq, type, step_key, actor, data)
+  select r.tenant_id, r.id, 1, 'run.queued', null, app.actor(), jsonb_build_object('trigger', r.trigger)
+  union all
+  select r.tenant_id, r.id, 2, 'run.running', null, app.actor(), null
+  union all
+  select r.tenant_id, r.id, 3 * e.n + m.at, m.type, e.value->>'key', app.actor(), m.data
+  from jsonb_array_elements(p_ended) with ordinality as e(value, n)
+  cross join lateral (values
+    (-1, 'step.ready', null),
+    (0, 'step.running', '{"attempt": 1}'::jsonb),
+    (1, 'step.' || (e.value->'result'->>'state'), nullif((e.value->'result') - '{state,cursor,output}'::text[], '{}'))) as m(at, type, data)
+  where e.n > 1 or m.at >= 0
+  union all
+  select r.tenant_id, r.id, 2 + 3 * steps, 'run.succeeded', null, app.actor(), null;
+  return jsonb_build_object('outcome', 'over', 'runState', r.state, 'wakes', app.after_run(r, r.state));
+end
+$$;
+--> statement-breakpoint
 -- Starts a run of the pipeline: the run, its steps, its first event and its wake-up. p_options, all optional:
 -- {"parameters", "checkedFor" (the version that they were checked against), "version" (the current one), "traceparent",
 -- "priority" (the definition's), "scheduledFor", "backfillId", "parent": {"runId","step","mapIndex"}}.
--- With "claim": {"delivery","leaseMs","kinds"} it is the caller who begins, if all that can start is of those kinds.
--- Returns {"runId","outboxId"}, or with "claim" what app.claim_step gives; null when there is no such pipeline;
--- {"refused"}: 'version' when the current one is not the one that the parameters were checked for, 'parameters' when
--- nobody checked any and it wants some.
+-- With "claim": {"delivery","leaseMs","kinds"} it is the caller who begins, if all that can start is of those kinds; and
+-- with its "ended": {"version","steps": [{"key","result"}, …]} these first steps, one after the other, have ended already
+-- where that version is the current one.
+-- Returns {"runId","outboxId"}, or with "claim" what app.claim_step gives and for "ended" the "completion"; null when there
+-- is no such pipeline; {"refused"}: 'version' when the current one is not the one that the parameters were checked for, 'parameters' when
+-- nobody checked any and it wants some, 'quota' with "quota" when the plan has no more; see app.count_run.
 create function app.start_run(p_run text, p_pipeline text, p_trigger text, p_options jsonb)
 returns jsonb
 language plpgsql security definer
@@ -68,12 +113,21 @@ as $$
 declare
   tenant text := app.enter();
   version record;
+  claim jsonb;
+  completion jsonb;
+  ended jsonb := p_options->'claim'->'ended'->'steps';
+  counted jsonb;
+  new public.runs;
 begin
-  select v.id, v.version, v.plan, v.definition->'parameters' as parameters, (v.definition->>'priority')::smallint as priority,
-    (v.definition->'sla'->>'withinMs')::bigint as within_ms into version
+  perform app.guard('pipeline', p_pipeline);
+  select v.id, v.version, p.name, v.plan, v.definition->'parameters' as parameters, (v.definition->>'priority')::smallint as priority,
+    (v.definition->'sla'->>'withinMs')::bigint as within_ms,
+    least((v.definition->>'timeoutMs')::bigint, t.max_run_ms) * interval '1 ms' as most_time,
+    p.paused_at is null and v.concurrency is null and t.concurrency is null as is_free into version
   from public.pipelines p
   join public.pipeline_versions v on v.tenant_id = p.tenant_id and v.pipeline_id = p.id
     and v.version = coalesce((p_options->>'version')::integer, p.current_version)
+  join public.tenants t on t.tenant_id = p.tenant_id and t.suspended_at is null and t.deletes_at is null
   where p.tenant_id = tenant and p.id = p_pipeline and p.deleted_at is null;
   if not found then
     return null;
@@ -83,6 +137,33 @@ begin
     select from jsonb_each(version.parameters) d where d.value->'default' is null
   ) then
     return '{"refused": "parameters"}';
+  end if;
+  counted := app.count_run(tenant, p_pipeline, version.id, p_trigger);
+  if counted ? 'refused' then
+    return counted;
+  end if;
+  if p_trigger = 'manual' then
+    perform app.note_run(tenant, 'run.start', p_run,
+      jsonb_build_object('name', version.name, 'pipelineId', p_pipeline, 'version', version.version));
+  end if;
+  if (p_options->'claim'->'ended'->>'version')::integer is distinct from version.version then
+    ended := null;
+  elsif jsonb_array_length(ended) = jsonb_array_length(version.plan) and version.is_free and counted is null
+    and not p_options ? 'parent' then
+    new.tenant_id := tenant;
+    new.id := p_run;
+    new.pipeline_id := p_pipeline;
+    new.version_id := version.id;
+    new.trigger := p_trigger;
+    new.priority := coalesce((p_options->>'priority')::smallint, version.priority, 0);
+    new.scheduled_for := (p_options->>'scheduledFor')::timestamptz;
+    new.backfill_id := p_options->>'backfillId';
+    new.parameters := coalesce(p_options->'parameters', '{}');
+    new.started_by := app.actor();
+    new.traceparent := p_options->>'traceparent';
+    new.sla_at := app.first_look(version.within_ms, p_trigger, new.scheduled_for);
+    new.deadline_at := clock_timestamp() + version.most_time;
+    return jsonb_build_object('runId', p_run, 'claim', app.write_ended(new, version.plan, ended));
   end if;
   insert into public.runs (tenant_id, id, pipeline_id, version_id, state, trigger, priority, scheduled_for,
     parent_run_id, parent_step_key, parent_map_index, backfill_id, parameters, started_by, traceparent, unfinished, events, sla_at)
@@ -98,12 +179,23 @@ begin
     as s(key text, kind text, position integer, connection text, needs text[], uses text[], "when" text);
   insert into public.run_events (tenant_id, run_id, seq, type, actor, data)
   values (tenant, p_run, 1, 'run.queued', app.actor(), jsonb_build_object('trigger', p_trigger));
-  if p_options ? 'claim' and not exists (
+  if p_options ? 'claim' and counted is null and not exists (
     select from jsonb_to_recordset(version.plan) as s(kind text, needs text[], "when" text)
     where (cardinality(s.needs) = 0 or s."when" = 'always') and not p_options->'claim'->'kinds' ? s.kind
   ) then
-    return jsonb_build_object('runId', p_run, 'claim', app.claim_step(p_run, null, p_options->'claim'->>'delivery', false,
-      (p_options->'claim'->>'leaseMs')::integer));
+    claim := app.claim_step(p_run, null, p_options->'claim'->>'delivery', false, (p_options->'claim'->>'leaseMs')::integer);
+    if claim->'step'->>'key' = ended->0->>'key' then
+      completion := case when jsonb_array_length(ended) = 1
+        then app.complete_step(p_run, ended->0->>'key', 0, (claim->'step'->>'fence')::bigint, ended->0->'result',
+          p_options->'claim'->>'delivery', (p_options->'claim'->>'leaseMs')::integer)
+        else app.complete_chain(p_run, ended->0->>'key', (claim->'step'->>'fence')::bigint, ended->0->'result', ended - 0,
+          p_options->'claim'->>'delivery', (p_options->'claim'->>'leaseMs')::integer) end;
+      if completion->'step' = 'null' then
+        claim := claim - 'run';
+      end if;
+    end if;
+    return jsonb_build_object('runId', p_run, 'claim', claim)
+      || case when completion is null then '{}' else jsonb_build_object('completion', completion) end;
   end if;
   return jsonb_build_object('runId', p_run, 'outboxId', (app.wake(tenant, p_run, null)->>'id')::bigint);
 end
@@ -175,7 +267,7 @@ begin
     set state = 'running', fence = t.fence + 1, claimed_by = p_delivery, next_attempt_at = null, answer_key = null,
         attempt = t.attempt + case when t.state = 'running' or t.attempt_at is null then 1 else 0 end,
         attempt_at = case when t.state = 'running' or t.attempt_at is null then clock_timestamp() else t.attempt_at end,
-        lease_until = clock_timestamp() + p_lease_ms * interval '1 ms',
+        lease_until = clock_timestamp() + p_lease_ms * interval '1 ms', claimed_at = clock_timestamp(),
         started_at = coalesce(t.started_at, clock_timestamp())
     where t.tenant_id = p_run.tenant_id and t.run_id = p_run.id and t.key = c.key and t.map_index = c.map_index
     returning * into s;
@@ -332,9 +424,16 @@ begin
   end if;
   perform app.tell(r.tenant_id, r.id, r.events, p_types || ('run.' || outcome), p_keys || null::text,
     p_maps || null::integer, p_datas || null::jsonb);
+  if outcome in ('failed', 'cancelled') or r.state = 'succeeded' then
+    perform app.drop_stages(r, array(
+      select key from public.steps
+      where tenant_id = r.tenant_id and run_id = r.id and kind = 'load' and state in ('failed', 'cancelled')));
+  end if;
   update public.runs
-  set state = outcome, finished_at = clock_timestamp(), unfinished = 0, events = r.events + cardinality(p_types) + 1
+  set state = outcome, finished_at = clock_timestamp(), unfinished = 0, events = r.events + cardinality(p_types) + 1,
+    rows_moved = r.rows_moved, compute_ms = r.compute_ms
   where tenant_id = r.tenant_id and id = r.id;
+  perform app.count_work(r);
   if places.of_pipeline then
     waiting := app.next_queued(r.tenant_id, r.pipeline_id, r.id);
     if waiting is not null then
@@ -369,9 +468,21 @@ end
 $$;
 --> statement-breakpoint
 create function app.answer_step(p_run text, p_step text, p_map integer, p_key text, p_answer jsonb) returns jsonb
-language sql security definer
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-as $$ select app.answer(app.enter(), p_run, p_step, p_map, p_key, p_answer) $$;
+as $$
+declare
+  tenant text := app.enter();
+  wake jsonb := app.answer(tenant, p_run, p_step, p_map, p_key, p_answer);
+begin
+  perform app.guard('run', p_run);
+  if wake is not null and p_answer ? 'approval' then
+    perform app.note_run(tenant, case when (p_answer->'approval'->>'approved')::boolean then 'run.approve' else 'run.reject' end,
+      p_run, jsonb_build_object('step', p_step, 'item', nullif(p_map, 0), 'comment', p_answer->'approval'->>'comment'));
+  end if;
+  return wake;
+end
+$$;
 --> statement-breakpoint
 -- A delivery asks for work on a run. Takes its message off the outbox, moves a queued run to running when there is room,
 -- and claims a step. Returns {"outcome"}: 'over' (no such run, or finished), 'queued' (no room yet), 'idle' (nothing can
@@ -395,6 +506,7 @@ declare
   next_run text;
   stopped integer;
 begin
+  perform app.guard('run', p_run);
   delete from public.outbox where tenant_id = tenant and id = p_outbox;
   -- A message that comes again must not leave another one behind, or they would double with every wait.
   again := p_outbox is not null and not found;
@@ -417,7 +529,7 @@ begin
     return jsonb_build_object('outcome', 'over');
   end if;
 
-  select v.definition, v.concurrency, v.version, p.paused_at, t.concurrency as tenant_concurrency, t.max_run_ms into version
+  select v.definition, v.plan, v.concurrency, v.version, p.paused_at, t.concurrency as tenant_concurrency, t.max_run_ms into version
   from public.pipeline_versions v
   join public.pipelines p on p.tenant_id = v.tenant_id and p.id = v.pipeline_id
   join public.tenants t on t.tenant_id = v.tenant_id
@@ -500,7 +612,7 @@ begin
     'outcome', case when s.key is null then 'idle' else 'claimed' end,
     'step', case when s.key is not null then app.step_json(s) end,
     'run', case when s.key is not null then jsonb_build_object('id', r.id, 'pipelineId', r.pipeline_id,
-      'definition', version.definition, 'parameters', r.parameters, 'traceparent', r.traceparent,
+      'version', version.version, 'definition', version.definition, 'plan', version.plan, 'parameters', r.parameters, 'traceparent', r.traceparent,
       'deadlineAt', r.deadline_at, 'scheduledFor', r.scheduled_for, 'trigger', r.trigger) end,
     'wakes', wakes);
 end
@@ -539,6 +651,7 @@ declare
   wakes jsonb := '[]';
   ended jsonb;
 begin
+  perform app.guard('run', p_run);
   select * into r from public.runs where tenant_id = tenant and id = p_run for no key update;
   if not found or r.finished_at is not null then
     raise exception 'the run is over' using errcode = 'WE001';
@@ -574,6 +687,9 @@ begin
   if not found then
     raise exception 'the step is no longer this delivery''s' using errcode = 'WE001';
   end if;
+  -- Counted here, where the fence lets each of them end once. A check passes rows on and moves none.
+  r.compute_ms := r.compute_ms + greatest(extract(epoch from clock_timestamp() - done.claimed_at) * 1000, 0)::bigint;
+  r.rows_moved := r.rows_moved + case when next_state = 'succeeded' and done.kind <> 'check' then done.rows_out else 0 end;
   types := array['step.' || case when yielded then 'continued' when next_state = 'ready' then 'retrying' else next_state end];
 
   if p_result ? 'map' then
@@ -642,9 +758,72 @@ begin
     wakes := wakes || coalesce(app.wake_for_place(tenant, done.connection, p_run), '[]');
   end if;
   perform app.tell(tenant, p_run, r.events, types, keys, maps, datas);
-  update public.runs set unfinished = r.unfinished - finished, events = r.events + cardinality(types), state = r.state
+  update public.runs set unfinished = r.unfinished - finished, events = r.events + cardinality(types), state = r.state,
+    rows_moved = r.rows_moved, compute_ms = r.compute_ms
   where tenant_id = tenant and id = p_run;
   return jsonb_build_object('runState', r.state, 'step', case when s.key is not null then app.step_json(s) end, 'wakes', wakes);
+end
+$$;
+--> statement-breakpoint
+-- Completes a step and with it those that come after it one by one, worked out before they were claimed: p_ahead lists
+-- {"key","result"} in their order, each succeeded or skipped and asking for nothing else. Each of them waits for the one
+-- before alone. Should the first of them not be what is claimed next, they are forgotten. Returns what app.complete_step
+-- gives for the last one that ended.
+create function app.complete_chain(p_run text, p_key text, p_fence bigint, p_result jsonb, p_ahead jsonb, p_delivery text, p_lease_ms integer)
+returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant text := app.enter();
+  first jsonb := app.complete_step(p_run, p_key, 0, p_fence, p_result, p_delivery, p_lease_ms);
+  claimed jsonb := first->'step';
+  last integer := jsonb_array_length(p_ahead) - 1;
+  held bigint := (claimed->>'fence')::bigint;
+  told integer;
+  moved integer;
+begin
+  if claimed->>'key' is distinct from p_ahead->0->>'key' or (claimed->>'mapIndex')::integer <> 0 or (claimed->>'attempt')::integer <> 1
+    or claimed->'cursor' <> 'null' or claimed->'answer' <> 'null' then
+    return first;
+  end if;
+  if last > 0 then
+    with chain as (
+      select e.n::integer - 1 as n, e.value->>'key' as key, e.value->'result' as result, lag(e.value->>'key') over (order by e.n) as before,
+        lag(e.value->'result'->>'state') over (order by e.n) as before_state
+      from jsonb_array_elements(p_ahead) with ordinality as e(value, n))
+    update public.steps t set
+      state = case when c.n = last then 'running' else c.result->>'state' end,
+      needs_succeeded = case when c.n > 0 and c.before_state = 'succeeded' then 1 else t.needs_succeeded end,
+      needs_skipped = case when c.n > 0 and c.before_state = 'skipped' then 1 else t.needs_skipped end,
+      attempt = 1, fence = case when c.n = 0 then t.fence else t.fence + 1 end,
+      attempt_at = coalesce(t.attempt_at, clock_timestamp()), started_at = coalesce(t.started_at, clock_timestamp()),
+      finished_at = case when c.n < last then clock_timestamp() end,
+      claimed_by = case when c.n = last then p_delivery end,
+      lease_until = case when c.n = last then clock_timestamp() + p_lease_ms * interval '1 ms' end,
+      output = case when c.n < last then coalesce(c.result->'output', t.output) else t.output end
+    from chain c
+    where t.tenant_id = tenant and t.run_id = p_run and t.key = c.key and t.map_index = 0
+      and (c.n = 0 and t.state = 'running' and t.fence = held or c.n > 0 and t.state = 'pending' and t.needs = array[c.before]);
+    get diagnostics moved = row_count;
+    if moved <= last then
+      raise exception 'the steps do not follow each other' using errcode = 'WE001';
+    end if;
+    select events into told from public.runs where tenant_id = tenant and id = p_run;
+    perform app.tell(tenant, p_run, told,
+      array_agg(m.type order by e.n, m.at), array_agg(m.key order by e.n, m.at), array_agg(null::integer), array_agg(m.data order by e.n, m.at))
+    from jsonb_array_elements(p_ahead) with ordinality as e(value, n)
+    cross join lateral (values
+      (1, 'step.' || (e.value->'result'->>'state'), e.value->>'key', nullif((e.value->'result') - '{state,cursor,output}'::text[], '{}')),
+      (2, 'step.ready', p_ahead->(e.n::integer)->>'key', null),
+      (3, 'step.running', p_ahead->(e.n::integer)->>'key', '{"attempt": 1}'::jsonb)) as m(at, type, key, data)
+    where e.n <= last;
+    update public.runs set events = told + 3 * last, unfinished = unfinished - last where tenant_id = tenant and id = p_run;
+    select t.fence into held from public.steps t
+    where t.tenant_id = tenant and t.run_id = p_run and t.key = p_ahead->last->>'key' and t.map_index = 0;
+  end if;
+  claimed := app.complete_step(p_run, p_ahead->last->>'key', 0, held, p_ahead->last->'result', p_delivery, p_lease_ms);
+  return claimed || jsonb_build_object('wakes', coalesce(first->'wakes', '[]') || coalesce(claimed->'wakes', '[]'));
 end
 $$;
 --> statement-breakpoint
@@ -684,6 +863,7 @@ as $$
 declare
   tenant text := app.enter();
 begin
+  perform app.guard('run', p_run);
   update public.steps set cursor = p_cursor, rows_in = p_rows_in, rows_out = p_rows_out,
     lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
   where tenant_id = tenant and run_id = p_run and key = p_key and map_index = p_map and fence = p_fence and state = 'running';
@@ -705,6 +885,7 @@ as $$
 declare
   tenant text := app.enter();
 begin
+  perform app.guard('run', p_run);
   update public.steps set lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
   where tenant_id = tenant and run_id = p_run and key = p_key and map_index = p_map and fence = p_fence and state = 'running';
   if not found then
@@ -735,9 +916,13 @@ begin
   if r.state = 'cancelling' then
     return jsonb_build_object('runState', r.state);
   end if;
-  -- Before our own steps: a child that ends at this moment wants the step that waits for it.
+  -- Before our own steps: a child that ends at this moment wants the step that waits for it. One that nobody waits for
+  -- goes on.
   for child in
-    select c.id from public.runs c where c.tenant_id = tenant and c.parent_run_id = p_run and c.finished_at is null order by c.id
+    select c.id from public.runs c
+    join public.steps w on w.tenant_id = tenant and w.run_id = p_run and w.key = c.parent_step_key
+      and w.map_index = coalesce(c.parent_map_index, 0) and w.finished_at is null
+    where c.tenant_id = tenant and c.parent_run_id = p_run and c.finished_at is null order by c.id
   loop
     perform app.stop_run(tenant, child);
   end loop;
@@ -762,9 +947,20 @@ $$;
 -- Asks a run, and those that it waits for, to stop: what has not begun is cancelled now, what is under way by its own
 -- delivery. Returns {"runState"}, with "over" when it had finished already, null when there is no such run.
 create function app.cancel_run(p_run text) returns jsonb
-language sql security definer
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-as $$ select app.stop_run(app.enter(), p_run) $$;
+as $$
+declare
+  tenant text := app.enter();
+  stopped jsonb := app.stop_run(tenant, p_run);
+begin
+  perform app.guard('run', p_run);
+  if not stopped ? 'over' then
+    perform app.note_run(tenant, 'run.cancel', p_run, '{}');
+  end if;
+  return stopped;
+end
+$$;
 --> statement-breakpoint
 -- The tick's look across tenants: wakes runs whose step lost its holder, whose time is up, or which may have missed the
 -- moment when a place became free, and hands out every message
@@ -814,7 +1010,8 @@ declare
 begin
   foreach f in array array[
     'app.start_run(text,text,text,jsonb)', 'app.claim_step(text,bigint,text,boolean,integer)',
-    'app.complete_step(text,text,integer,bigint,jsonb,text,integer)', 'app.answer_step(text,text,integer,text,jsonb)',
+    'app.complete_step(text,text,integer,bigint,jsonb,text,integer)',
+    'app.complete_chain(text,text,bigint,jsonb,jsonb,text,integer)', 'app.answer_step(text,text,integer,text,jsonb)',
     'app.checkpoint(text,text,integer,bigint,jsonb,bigint,bigint,integer)',
     'app.renew_lease(text,text,integer,bigint,integer)', 'app.cancel_run(text)']::regprocedure[]
   loop

@@ -236,6 +236,7 @@ declare
   skipped integer := 0;
   wakes jsonb := '[]';
 begin
+  perform app.guard_wide('R', 'runs:write');
   for f in
     select g.* from jsonb_to_recordset(p_fires)
       as g(id text, due timestamptz, times timestamptz[], next timestamptz, "delayMs" integer)
@@ -348,7 +349,8 @@ begin
       more := app.start_and_wake(b.pipeline_id, 'backfill', jsonb_build_object('parameters', b.parameters,
         'version', b.version, 'checkedFor', b.version, 'scheduledFor', times[b.taken + 1], 'backfillId', b.id));
       if more is null then
-        b.state := 'cancelled';
+        -- It goes on by hand when the plan allows more.
+        b.state := case when app.run_quota(app.quotas(b.tenant_id), app.used(b.tenant_id)) is null then 'cancelled' else 'paused' end;
         exit;
       end if;
       wakes := wakes || more;
@@ -505,6 +507,7 @@ declare
   tenant text := app.enter();
   b public.backfills;
 begin
+  perform app.guard('pipeline', p_pipeline);
   insert into public.backfills (tenant_id, id, pipeline_id, version, asked, parameters, times, concurrency, skip_succeeded, created_by)
   select tenant, p_id, p.id, p_version, p_asked, p_parameters, p_times, p_concurrency, p_skip, app.actor()
   from public.pipelines p where p.tenant_id = tenant and p.id = p_pipeline and p.deleted_at is null
@@ -522,6 +525,7 @@ declare
   tenant text := app.enter();
   b public.backfills;
 begin
+  perform app.guard('backfill', p_id);
   select * into b from public.backfills where tenant_id = tenant and id = p_id and state = any(p_from) for no key update;
   if not found then
     return null;
@@ -543,6 +547,7 @@ declare
   run text;
   wakes jsonb := '[]';
 begin
+  perform app.guard('backfill', p_id);
   runs := array(
     select q.id from public.runs q
     where q.tenant_id = tenant and q.backfill_id = p_id and q.finished_at is null
@@ -580,6 +585,7 @@ declare
   first public.webhook_receipts;
   started jsonb;
 begin
+  perform app.guard_wide('R', 'runs:write');
   insert into public.webhook_receipts (tenant_id, trigger_id, webhook_id, body_hash, run_id)
   select tenant, t.id, p_webhook, p_body_hash, run from public.triggers t where t.tenant_id = tenant and t.id = p_trigger
   on conflict do nothing;
@@ -595,7 +601,7 @@ begin
   if started is null or started ? 'refused' then
     delete from public.webhook_receipts w
     where w.tenant_id = tenant and w.trigger_id = p_trigger and w.webhook_id = p_webhook;
-    return '{"refused": true}';
+    return jsonb_strip_nulls(jsonb_build_object('refused', true, 'quota', started->'quota'));
   end if;
   return jsonb_build_object('runId', run, 'wakes', jsonb_build_array(jsonb_build_object('id', started->'outboxId', 'runId', run)));
 end

@@ -104,6 +104,7 @@ declare
   tenant text := app.enter();
   p public.pipelines;
 begin
+  perform app.guard('pipeline', p_pipeline);
   update public.pipelines
   set paused_at = coalesce(paused_at, now()),
     paused_by = case when paused_at is null then app.actor() else paused_by end,
@@ -123,6 +124,7 @@ declare
   tenant text := app.enter();
   was timestamptz;
 begin
+  perform app.guard('pipeline', p_pipeline);
   select paused_at into was from public.pipelines
   where tenant_id = tenant and id = p_pipeline and deleted_at is null for no key update;
   if not found then
@@ -144,6 +146,7 @@ as $$
 declare
   tenant text := app.enter();
 begin
+  perform app.guard_wide('L', 'limits:write');
   update public.tenants set concurrency = p_concurrency where tenant_id = tenant;
   return jsonb_build_object('wakes', app.wake_queued(tenant, null));
 end
@@ -159,6 +162,7 @@ declare
   tenant text := app.enter();
   c public.connections;
 begin
+  perform app.guard('connection', p_connection);
   select * into c from public.connections where tenant_id = tenant and id = p_connection for no key update;
   if not found then
     return null;
@@ -181,6 +185,7 @@ declare
   tenant text := app.enter();
   r public.runs;
 begin
+  perform app.guard('run', p_run);
   select * into r from public.runs where tenant_id = tenant and id = p_run for no key update;
   if not found then
     return null;
@@ -190,6 +195,7 @@ begin
   perform app.tell(tenant, p_run, r.events, array['run.priority'], null, null,
     array[jsonb_strip_nulls(jsonb_build_object('from', r.priority, 'to', p_priority, 'reason', p_reason))]);
   update public.runs set priority = p_priority, events = r.events + 1 where tenant_id = tenant and id = p_run;
+  perform app.note_run(tenant, 'run.priority', p_run, jsonb_build_object('from', r.priority, 'to', p_priority, 'reason', p_reason));
   return jsonb_build_object('runState', r.state);
 end
 $$;
@@ -200,7 +206,7 @@ $$;
 -- "traceparent", "reason"}. With the current version a step whose definition has changed is done again too.
 -- Returns {"runId","outboxId"}, null when there is no such run, or {"refused"}: 'open', 'deleted' (its pipeline),
 -- 'version' (another one is current by now), 'step' (no such step), 'nothing' (has failed), 'skipped' (all would be),
--- 'dropped' with "step" whose rows are gone.
+-- 'dropped' with "step" whose rows are gone, 'quota' with "quota".
 create function app.rerun_run(p_new text, p_run text, p_from text, p_options jsonb) returns jsonb
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -215,7 +221,9 @@ declare
   skipped text[];
   open_steps integer;
   can_start boolean;
+  counted jsonb;
 begin
+  perform app.guard('run', p_run);
   select * into old from public.runs where tenant_id = tenant and id = p_run;
   if not found then
     return null;
@@ -309,6 +317,11 @@ begin
     delete from public.runs where tenant_id = tenant and id = p_new;
     return '{"refused": "skipped"}';
   end if;
+  counted := app.count_run(tenant, old.pipeline_id, version.id, 'rerun');
+  if counted ? 'refused' then
+    delete from public.runs where tenant_id = tenant and id = p_new;
+    return counted;
+  end if;
   perform app.tell(tenant, p_new, 0,
     'run.queued'::text || array_fill('step.skipped'::text, array[cardinality(coalesce(skipped, '{}'))]),
     null::text || coalesce(skipped, '{}'), null,
@@ -316,19 +329,21 @@ begin
       'trigger', 'rerun', 'rerunOf', p_run, 'from', p_from, 'reason', p_options->>'reason'))]);
   update public.runs set unfinished = open_steps, events = 1 + cardinality(coalesce(skipped, '{}'))
   where tenant_id = tenant and id = p_new;
+  perform app.note_run(tenant, 'run.rerun', p_new,
+    jsonb_build_object('of', p_run, 'from', p_from, 'pipelineId', old.pipeline_id, 'reason', p_options->>'reason'));
   return jsonb_build_object('runId', p_new, 'outboxId', (app.wake(tenant, p_new, null)->>'id')::bigint);
 end
 $$;
 --> statement-breakpoint
--- Has what loads of these steps have staged elsewhere dropped, once the delivery at work on them has noticed that it is not
--- theirs any more. The id is the one of loadIdOf() in src/engine/steps/load.ts.
+-- Has what loads of these steps have staged elsewhere dropped. A delivery that is still at work on one of them looks again
+-- when it notices that the step is not its own any more. The id is the one of loadIdOf() in src/engine/steps/load.ts.
 create function app.drop_stages(r public.runs, p_keys text[]) returns void
 language sql
 as $$
   insert into public.outbox (tenant_id, kind, payload, send_after)
   select r.tenant_id, 'connection.drop_stage', jsonb_build_object('connectionId', c.id, 'table', d.value->'load'->>'table',
       'loadId', encode(substr(sha256(convert_to(concat_ws(' ', r.tenant_id, r.id, s.key), 'UTF8')), 1, 12), 'hex')),
-    now() + interval '60 s'
+    now()
   from public.steps s
   join public.pipeline_versions v on v.tenant_id = r.tenant_id and v.id = r.version_id
   cross join jsonb_array_elements(v.definition->'steps') d
@@ -349,7 +364,7 @@ begin
   for child in
     select c.id from public.runs c
     where c.tenant_id = p_tenant and c.parent_run_id = p_run and c.finished_at is null
-      and coalesce(c.parent_step_key = p_step, true)
+      and c.parent_step_key is not null and coalesce(c.parent_step_key = p_step, true)
     order by c.id
   loop
     wakes := wakes || coalesce(app.stop_run(p_tenant, child)->'wakes', '[]');
@@ -378,6 +393,7 @@ declare
   keys text[] := array[p_key];
   datas jsonb[] := array[jsonb_build_object('marked', true, 'reason', p_reason)];
 begin
+  perform app.guard('run', p_run);
   if p_as not in ('succeeded', 'failed') then
     raise exception 'a step is marked as succeeded or failed' using errcode = '22023';
   end if;
@@ -431,6 +447,7 @@ begin
   if s.connection is not null then
     wakes := wakes || coalesce(app.wake_for_place(tenant, s.connection, p_run), '[]');
   end if;
+  perform app.note_run(tenant, 'run.mark_step', p_run, jsonb_build_object('step', p_key, 'as', p_as, 'reason', p_reason));
   return jsonb_build_object('runState', r.state, 'wakes', wakes);
 end
 $$;
@@ -448,6 +465,7 @@ declare
   wakes jsonb;
   ended jsonb;
 begin
+  perform app.guard('run', p_run);
   if p_as not in ('succeeded', 'failed') then
     raise exception 'a run is marked as succeeded or failed' using errcode = '22023';
   end if;
@@ -458,8 +476,6 @@ begin
     return jsonb_build_object('refused', case when r.state = 'cancelling' then 'cancelling' else 'over' end, 'runState', r.state);
   end if;
   wakes := app.stop_children(tenant, p_run, null);
-  perform app.drop_stages(r, array(
-    select key from public.steps where tenant_id = tenant and run_id = p_run and state in ('ready', 'running', 'waiting')));
   with stopped as (
     update public.steps t
     set state = 'cancelled', finished_at = clock_timestamp(), fence = t.fence + 1, lease_until = null, claimed_by = null,
@@ -474,6 +490,7 @@ begin
   foreach used in array coalesce(busy, '{}') loop
     wakes := wakes || coalesce(app.wake_for_place(tenant, used, p_run), '[]');
   end loop;
+  perform app.note_run(tenant, 'run.mark', p_run, jsonb_build_object('as', p_as, 'reason', p_reason));
   return jsonb_build_object('runState', p_as, 'wakes', wakes);
 end
 $$;
@@ -489,6 +506,7 @@ declare
   d public.dead_letters;
   made jsonb;
 begin
+  perform app.guard('letter', p_letter);
   perform from public.dead_letters l
   where l.tenant_id = tenant
     and l.run_id = (select run_id from public.dead_letters where tenant_id = tenant and id = p_letter)
@@ -523,6 +541,7 @@ declare
   replayed jsonb := '[]';
   refused jsonb := '[]';
 begin
+  perform app.guard('pipeline', p_filter->>'pipelineId');
   for letter in
     select min(l.id) as id, l.run_id from public.dead_letters l
     where l.tenant_id = tenant and l.state = 'open'
@@ -554,6 +573,7 @@ declare
   tenant text := app.enter();
   was text;
 begin
+  perform app.guard('letter', p_letter);
   select state into was from public.dead_letters where tenant_id = tenant and id = p_letter for no key update;
   if not found then
     return null;

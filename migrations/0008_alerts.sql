@@ -100,6 +100,7 @@ declare
   kept integer;
   kept_bytes integer;
 begin
+  perform app.guard('run', p_run);
   select logs into last from public.runs where tenant_id = tenant and id = p_run for no key update;
   select coalesce(log_lines, 0) as lines, coalesce(log_bytes, 0) as bytes into had
   from public.steps where tenant_id = tenant and run_id = p_run and key = p_key and map_index = 0;

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { productionProblems } from './production.ts'
 
 const key = (bytes: number) =>
   z
@@ -44,6 +45,15 @@ export const environment = z.object({
     .string()
     .regex(/^https?:\/\/[^/,]+(,https?:\/\/[^/,]+)*$/, 'must be origins separated by commas')
     .optional(),
+  /** Where domains of tenants are looked up: DNS over HTTPS, in the JSON that Cloudflare's and Google's resolvers speak. */
+  DOH_URL: url.default('https://cloudflare-dns.com/dns-query'),
+  /** An HTTP API that takes {from, to, subject, text, html} with a bearer key. Production needs it: accounts live by mail. */
+  MAIL_URL: url.optional(),
+  MAIL_TOKEN: z.string().min(8).optional(),
+  /** What mails are from: an address, or `Weir <weir@example.com>`. */
+  MAIL_FROM: z.string().min(3).max(320).optional(),
+  /** Where stolen passwords are looked up, by the first five characters of a SHA-1; `off` has a list of our own do. */
+  PASSWORD_RANGE_URL: z.union([url, z.literal('off')]).default('https://api.pwnedpasswords.com/range/'),
   /** Lets connections reach private addresses: for a laptop, never for production. */
   ALLOW_PRIVATE_HOSTS: z.enum(['true', 'false']).default('false'),
 })
@@ -59,12 +69,10 @@ export function readEnv(source: Record<string, unknown>): Env {
     )
   }
   const env = parsed.data
-  if (env.ENVIRONMENT === 'production') {
-    if (env.ALLOW_PRIVATE_HOSTS === 'true')
-      throw new Error('Weir cannot start: ALLOW_PRIVATE_HOSTS is for ENVIRONMENT=local only.')
-    if (env.NEON_GATEWAY) throw new Error('Weir cannot start: NEON_GATEWAY is for ENVIRONMENT=local only.')
-    if (!env.PUBLIC_URL.startsWith('https://'))
-      throw new Error('Weir cannot start: PUBLIC_URL must be https in production.')
-  }
+  const problems = env.ENVIRONMENT === 'production' ? productionProblems(env) : []
+  if (problems.length > 0)
+    throw new Error(
+      `Weir does not start with these environment variables in production:\n${problems.map((line) => `  ${line}`).join('\n')}`,
+    )
   return env
 }

@@ -1,10 +1,15 @@
 import type { Services } from './actions/context.ts'
 import { liveTeller } from './cache/live.ts'
 import { connectRedis } from './cache/redis.ts'
+import { knownPasswords } from './connectors/known-passwords.ts'
+import { postMail } from './connectors/mail.ts'
 import { connectDatabase } from './db/database.ts'
 import { secretBox } from './db/secrets.ts'
 import { answerTokens } from './domain/answer-token.ts'
+import { placeSigner } from './domain/audit.ts'
+import { deviceTokens } from './domain/device-token.ts'
 import { defaultLimits } from './domain/limit.ts'
+import { sealFor } from './domain/seal.ts'
 import type { Env } from './env.ts'
 import { printLine } from './http/request-log.ts'
 import type { SqlParser } from './lineage/sql.ts'
@@ -22,6 +27,8 @@ export function buildServices(
   const send = jobSender({ url: env.QSTASH_URL, token: env.QSTASH_TOKEN, publicUrl: env.PUBLIC_URL })
   const tell = liveTeller(cache)
   const masterKeys = [env.MASTER_KEY, ...(env.MASTER_KEY_PREVIOUS ? [env.MASTER_KEY_PREVIOUS] : [])]
+  const tokenKeys = [env.TOKEN_KEY, ...(env.TOKEN_KEY_PREVIOUS ? [env.TOKEN_KEY_PREVIOUS] : [])]
+  const { MAIL_URL: url, MAIL_TOKEN: token, MAIL_FROM: from } = env
   let loaded: Promise<SqlParser> | undefined
   const parser = () =>
     (loaded ??= import('./lineage/sql.ts').then(({ loadParser }) => loadParser(parserModule)))
@@ -62,6 +69,14 @@ export function buildServices(
     },
     request: requestSender({ url: env.QSTASH_URL, token: env.QSTASH_TOKEN, publicUrl: env.PUBLIC_URL }),
     answerTokens: answerTokens(masterKeys),
+    placeSigner: placeSigner(tokenKeys, now),
+    mailSeal: sealFor('mail', masterKeys),
+    postMail: url && token && from ? (mail) => postMail({ url, token, from }, mail) : undefined,
+    devices: deviceTokens(masterKeys),
+    isKnownPassword: knownPasswords(
+      env.PASSWORD_RANGE_URL === 'off' ? undefined : env.PASSWORD_RANGE_URL,
+      printLine,
+    ),
     publicUrl: env.PUBLIC_URL,
     live: (tenantId, runId, last) => void tell(tenantId, runId, last),
     allowPrivateHosts: env.ALLOW_PRIVATE_HOSTS === 'true',

@@ -23,7 +23,7 @@ export async function readAlerts(ctx: Context, filter: AlertFilter, page: PageRe
 }
 
 export async function resolveAlert(ctx: Context, id: AlertId): Promise<Alert> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'alert', id })
   return resolveAlertRow(ctx.tenantDb, id, actorName(ctx.actor))
 }
 

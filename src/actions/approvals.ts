@@ -15,7 +15,7 @@ export async function decideStep(
   step: { runId: RunId; step: string; mapIndex: number },
   decision: { approved: boolean; comment?: string | undefined },
 ): Promise<{ approved: boolean; by: string }> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'run', id: step.runId })
   const found = await findWaitingStep(ctx.tenantDb, step.runId, step.step, step.mapIndex)
   if (!found) throw notFound('step')
   const asked = found.cursor as Asked | null
@@ -39,6 +39,6 @@ export async function decideStep(
 
 /** People decide by their role; an API key by its scopes, which were asked for already. */
 function refuseOthers({ actor }: Context, roles: readonly Role[]): void {
-  if (actor.kind !== 'user' || roles.includes(actor.role)) return
+  if (actor.kind !== 'user' || roles.some((role) => role === actor.role)) return
   throw new Problem('forbidden', `This is for ${roles.join(', ')} to decide.`)
 }

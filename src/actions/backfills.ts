@@ -42,7 +42,7 @@ export async function startBackfill(
   pipelineId: PipelineId,
   input: NewBackfill,
 ): Promise<Backfill> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'pipeline', id: pipelineId })
   const { definition, version } = await getPipeline(ctx.tenantDb, pipelineId)
   const resolved = resolveParameters(definition, input.parameters ?? {})
   if (!resolved.ok)
@@ -108,7 +108,7 @@ function send(ctx: Context, wakes: readonly Wake[]): void {
 }
 
 export async function readBackfill(ctx: Context, id: BackfillId): Promise<Backfill> {
-  allow(ctx, 'runs:read')
+  allow(ctx, 'runs:read', { kind: 'backfill', id })
   return getBackfill(ctx.tenantDb, id)
 }
 
@@ -137,7 +137,7 @@ export async function moveBackfillBy(
   id: BackfillId,
   move: keyof typeof moves,
 ): Promise<Backfill> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'backfill', id })
   const { from, to } = moves[move]
   const wakes = await moveBackfill(ctx.tenantDb, id, from, to)
   if (!wakes) {

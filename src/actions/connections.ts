@@ -13,11 +13,11 @@ import {
 import { openConnectionAgain } from '#src/db/control.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { fieldProblems } from '#src/domain/field-problem.ts'
-import { newId, type ConnectionId } from '#src/domain/id.ts'
+import { newId, type ConnectionId, type ProjectId } from '#src/domain/id.ts'
 import { mergePatch } from '#src/domain/merge-patch.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { Problem } from '#src/domain/problem.ts'
-import { allow, type Context } from './context.ts'
+import { allow, allowIn, type Context } from './context.ts'
 import { sendWakes } from './control.ts'
 import { outside } from './outside.ts'
 
@@ -35,9 +35,10 @@ export async function createConnection(
     config: unknown
     secret?: unknown
     concurrency?: number | null | undefined
+    projectId?: ProjectId | undefined
   },
 ): Promise<Connection> {
-  allow(ctx, 'connections:write')
+  const projectId = allowIn(ctx, 'connections:write', input.projectId)
   const spec = (await connectors()).connectionSpec(input.kind)
   const config = parsed('config', spec.config, input.config)
   const secret = parsed('secret', spec.secret, input.secret ?? {})
@@ -49,6 +50,7 @@ export async function createConnection(
     config,
     secret: await sealed(ctx, id, secret),
     concurrency: input.concurrency ?? null,
+    projectId: projectId ?? null,
   })
 }
 
@@ -64,7 +66,7 @@ export async function updateConnection(
     concurrency?: number | null | undefined
   },
 ): Promise<Connection> {
-  allow(ctx, 'connections:write')
+  allow(ctx, 'connections:write', { kind: 'connection', id })
   const current = await getConnection(ctx.tenantDb, id)
   if (expected !== 'any' && !expected.includes(current.version)) throw stale()
   const spec = (await connectors()).connectionSpec(current.kind)
@@ -121,14 +123,18 @@ const sealed = async (
     : ctx.services.secrets.seal(ctx.tenantDb, id, JSON.stringify(secret))
 
 export async function readConnection(ctx: Context, id: ConnectionId): Promise<Connection> {
-  allow(ctx, 'connections:read')
+  allow(ctx, 'connections:read', { kind: 'connection', id })
   return getConnection(ctx.tenantDb, id)
 }
 
-export async function readConnections(ctx: Context, page: PageRequest): Promise<Page<Connection>> {
+export async function readConnections(
+  ctx: Context,
+  page: PageRequest,
+  project?: ProjectId,
+): Promise<Page<Connection>> {
   allow(ctx, 'connections:read')
   const after = page.after?.[0] as ConnectionId | undefined
-  return toPage(await listConnections(ctx.tenantDb, after, page.limit), page.limit, (connection) => [
+  return toPage(await listConnections(ctx.tenantDb, after, page.limit, project), page.limit, (connection) => [
     connection.id,
   ])
 }
@@ -139,7 +145,7 @@ export async function deleteConnection(
   id: ConnectionId,
   expected: readonly number[] | 'any',
 ): Promise<void> {
-  allow(ctx, 'connections:write')
+  allow(ctx, 'connections:write', { kind: 'connection', id })
   const { kind } = await getConnection(ctx.tenantDb, id)
   if (kind === 'files') {
     const { objects } = await outside(ctx.services.storage.list(ctx.tenantId, filesPrefix(id), undefined, 1))
@@ -150,7 +156,7 @@ export async function deleteConnection(
 
 /** Tries the connection now; a failure is an answer, not an error. */
 export async function checkConnection(ctx: Context, id: ConnectionId): Promise<CheckResult> {
-  allow(ctx, 'connections:read')
+  allow(ctx, 'connections:read', { kind: 'connection', id })
   try {
     return await (await connectors()).checkConnection(await opened(ctx, id))
   } catch (error) {
@@ -161,7 +167,7 @@ export async function checkConnection(ctx: Context, id: ConnectionId): Promise<C
 
 /** Its streams, with their columns and types. */
 export async function readStreams(ctx: Context, id: ConnectionId): Promise<Stream[]> {
-  allow(ctx, 'connections:read')
+  allow(ctx, 'connections:read', { kind: 'connection', id })
   const { discover } = await connectors()
   return outside(opened(ctx, id).then(discover))
 }

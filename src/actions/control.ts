@@ -21,6 +21,7 @@ import { newId, type ConnectionId, type PipelineId, type RunId } from '#src/doma
 import type { Message } from '#src/domain/job.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
 import { Problem } from '#src/domain/problem.ts'
+import { quotaProblem } from '#src/domain/quota.ts'
 import type { RunState } from '#src/domain/run-state.ts'
 import { wakeMessages } from '#src/engine/wake.ts'
 import { allow, type Context } from './context.ts'
@@ -31,12 +32,12 @@ export async function pausePipeline(
   id: PipelineId,
   reason: string | undefined,
 ): Promise<Pause> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'pipeline', id })
   return pausePipelineRow(ctx.tenantDb, id, reason)
 }
 
 export async function resumePipeline(ctx: Context, id: PipelineId): Promise<void> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'pipeline', id })
   sendWakes(ctx, (await resumePipelineRow(ctx.tenantDb, id)).wakes)
 }
 
@@ -48,7 +49,7 @@ export async function limitTenant(ctx: Context, concurrency: number | null): Pro
 
 /** Ends the rest that a connection takes after outages. */
 export async function resetConnection(ctx: Context, id: ConnectionId): Promise<Connection> {
-  allow(ctx, 'connections:write')
+  allow(ctx, 'connections:write', { kind: 'connection', id })
   sendWakes(ctx, (await openConnectionAgain(ctx.tenantDb, id, true)).wakes)
   return getConnection(ctx.tenantDb, id)
 }
@@ -58,7 +59,7 @@ export async function setPriority(
   id: RunId,
   { priority, reason }: { priority: number; reason?: string | undefined },
 ): Promise<{ id: RunId; state: RunState; priority: number }> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'run', id })
   const { refused, runState } = await setPriorityRow(ctx.tenantDb, id, priority, reason)
   if (refused) throw new Problem('conflict', `The run is ${runState}: a priority only counts in the queue.`)
   return { id, state: runState, priority }
@@ -77,7 +78,7 @@ export async function rerunRun(
   of: RunId,
   { from, version, reason }: RerunRequest,
 ): Promise<{ id: RunId; state: RunState; rerunOf: RunId }> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'run', id: of })
   const options: RerunOptions = { traceparent: ctx.traceparent, reason }
   if (version === 'current') Object.assign(options, await currentParameters(ctx, of))
   const id = newId('run', ctx.now())
@@ -106,6 +107,8 @@ async function currentParameters(
 /** Why a run cannot be done again, in words. */
 export function refusal(refused: RerunRefusal, from: string): Problem {
   switch (refused.refused) {
+    case 'quota':
+      return quotaProblem(refused.quota)
     case 'open':
       return new Problem('conflict', 'The run is still under way; wait for its end, or cancel it.')
     case 'deleted':
@@ -137,7 +140,7 @@ export async function markStep(
   step: string,
   { as, reason }: { as: Mark; reason: string },
 ): Promise<{ id: RunId; state: RunState }> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'run', id })
   return marked(ctx, id, await markStepRow(ctx.tenantDb, id, step, as, reason))
 }
 
@@ -146,7 +149,7 @@ export async function markRun(
   id: RunId,
   { as, reason }: { as: Mark; reason: string },
 ): Promise<{ id: RunId; state: RunState }> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'run', id })
   return marked(ctx, id, await markRunRow(ctx.tenantDb, id, as, reason))
 }
 

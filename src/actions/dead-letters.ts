@@ -40,7 +40,7 @@ export async function readDeadLetter(
   ctx: Context,
   id: DeadLetterId,
 ): Promise<DeadLetter & { events: LetterEvent[]; items: FailedItem[]; inputs: Input[] }> {
-  allow(ctx, 'runs:read')
+  allow(ctx, 'runs:read', { kind: 'letter', id })
   const { definition, ...letter } = await getDeadLetter(ctx.tenantDb, id)
   return { ...letter, inputs: await inputsOf(ctx, letter, definition) }
 }
@@ -66,7 +66,7 @@ export async function replayDeadLetter(
   id: DeadLetterId,
   reason: string | undefined,
 ): Promise<{ runId: RunId }> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'letter', id })
   const runId = newId('run', ctx.now())
   const made = await replayRow(ctx.tenantDb, id, runId, { traceparent: ctx.traceparent, reason })
   if ('refused' in made) throw made.refused === 'resolved' ? resolved(made) : refusal(made, 'failed')
@@ -80,7 +80,7 @@ export async function replayDeadLetters(
   filter: DeadLetterFilter,
   { limit = mostReplays, reason }: { limit?: number | undefined; reason?: string | undefined },
 ): Promise<Replays> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', filter.pipelineId && { kind: 'pipeline', id: filter.pipelineId })
   const options = { traceparent: ctx.traceparent, reason }
   const done = await replayRows(ctx.tenantDb, filter, Math.min(limit, mostReplays), ctx.now(), options)
   sendWakes(
@@ -95,7 +95,7 @@ export async function dismissDeadLetter(
   id: DeadLetterId,
   reason: string | undefined,
 ): Promise<void> {
-  allow(ctx, 'runs:write')
+  allow(ctx, 'runs:write', { kind: 'letter', id })
   const { refused, state } = await dismissRow(ctx.tenantDb, id, reason)
   if (refused) throw resolved({ state: state ?? 'dismissed', runId: null })
 }

@@ -10,6 +10,7 @@ import { sha256 } from '#src/domain/digest.ts'
 import type { Id, PipelineId, RunId, TenantId } from '#src/domain/id.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
+import { quotaProblem } from '#src/domain/quota.ts'
 import { eventProblem, isSignedBy, newWebhookSecret, type SignedEvent } from '#src/domain/webhook.ts'
 import { wakeMessages } from '#src/engine/wake.ts'
 import { allow, type Context, type Services } from './context.ts'
@@ -68,6 +69,7 @@ export async function receiveEvent(
     { parameters: resolved.parameters, checkedFor: sender.version, traceparent },
   )
   if ('conflict' in received) throw new Problem('conflict', 'This webhook-id was used for another event.')
+  if ('refused' in received && received.quota) throw quotaProblem(received.quota)
   if ('refused' in received)
     throw new Problem('unavailable', 'The pipeline was changed at this moment; send the event again.', {
       retryAfterMs: 1_000,
@@ -108,7 +110,7 @@ async function webhookOf(ctx: Context, pipelineId: PipelineId): Promise<Pipeline
 }
 
 export async function readWebhook(ctx: Context, pipelineId: PipelineId): Promise<WebhookView> {
-  allow(ctx, 'pipelines:read')
+  allow(ctx, 'pipelines:read', { kind: 'pipeline', id: pipelineId })
   const { id, secrets } = await webhookOf(ctx, pipelineId)
   return view(ctx, id, secrets)
 }
@@ -118,7 +120,7 @@ export async function rotateWebhook(
   ctx: Context,
   pipelineId: PipelineId,
 ): Promise<WebhookView & { secret: string }> {
-  allow(ctx, 'pipelines:write')
+  allow(ctx, 'pipelines:write', { kind: 'pipeline', id: pipelineId })
   const { id } = await webhookOf(ctx, pipelineId)
   const secret = newWebhookSecret()
   const sealed = await ctx.services.secrets.seal(ctx.tenantDb, belongsTo(id), secret)

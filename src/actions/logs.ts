@@ -13,7 +13,7 @@ export async function readLogs(
   { after = 0, ...filter }: LogFilter & { after?: number | undefined },
   page: PageRequest,
 ): Promise<Page<LogLine>> {
-  allow(ctx, 'runs:read')
+  allow(ctx, 'runs:read', { kind: 'run', id })
   const lines = await listLogs(ctx.tenantDb, id, filter, startOf(page, after), page.limit)
   return toPage(lines, page.limit, ({ seq }) => [String(seq)])
 }
@@ -24,7 +24,7 @@ export async function readEvents(
   after: number,
   page: PageRequest,
 ): Promise<Page<RunEvent>> {
-  allow(ctx, 'runs:read')
+  allow(ctx, 'runs:read', { kind: 'run', id })
   const place = { event: startOf(page, after), line: 0 }
   const { events } = await recordOf(ctx.tenantDb, id, place, { events: page.limit + 1, lines: 0 })
   return toPage(events, page.limit, ({ seq }) => [String(seq)])
@@ -35,7 +35,8 @@ export async function readRecord(
   id: RunId,
   after: Place,
   most: { events: number; lines: number },
+  isFirst: boolean,
 ): Promise<RunRecord> {
-  allow(ctx, 'runs:read')
-  return recordOf(ctx.tenantDb, id, after, most)
+  allow(ctx, 'runs:read', { kind: 'run', id })
+  return recordOf(ctx.tenantDb, id, after, most, isFirst)
 }

@@ -11,7 +11,7 @@ import {
   type PipelineVersion,
 } from '#src/db/pipelines.ts'
 import { badPatterns } from '#src/db/patterns.ts'
-import { newId, type PipelineId } from '#src/domain/id.ts'
+import { newId, type PipelineId, type ProjectId } from '#src/domain/id.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import type { Definition, Step } from '#src/domain/pipeline.ts'
 import { graphOf, type SqlReads } from '#src/domain/pipeline-graph.ts'
@@ -20,7 +20,8 @@ import { planned } from '#src/domain/planned-step.ts'
 import { Problem, type FieldProblem } from '#src/domain/problem.ts'
 import { actorName } from '#src/domain/role.ts'
 import { everyStep, pathText } from '#src/domain/step-path.ts'
-import { allow, type Context } from './context.ts'
+import { allow, allowIn, type Context } from './context.ts'
+import { refuseReferencesBeyond } from './references.ts'
 import { refuseBadTriggers, startersOf } from './triggers.ts'
 
 export type Source = { text: string; format: 'yaml' | 'json' }
@@ -39,11 +40,12 @@ export async function checkPipeline(
 export async function createPipeline(
   ctx: Context,
   source: Source,
+  project?: ProjectId,
 ): Promise<{ id: PipelineId; version: number; name: string; warnings: Warning[] }> {
-  allow(ctx, 'pipelines:write')
+  const projectId = allowIn(ctx, 'pipelines:write', project)
   const { definition, plan, warnings } = await checked(ctx, source)
   const id = newId('pipeline', ctx.now())
-  await insertPipeline(ctx.tenantDb, id, await newVersion(ctx, definition, plan, source))
+  await insertPipeline(ctx.tenantDb, id, projectId, await newVersion(ctx, definition, plan, source))
   return { id, version: 1, name: definition.name, warnings }
 }
 
@@ -54,7 +56,7 @@ export async function updatePipeline(
   expected: readonly number[] | 'any',
   source: Source,
 ): Promise<{ id: PipelineId; version: number; name: string; warnings: Warning[] }> {
-  allow(ctx, 'pipelines:write')
+  allow(ctx, 'pipelines:write', { kind: 'pipeline', id })
   const { definition, plan, warnings } = await checked(ctx, source)
   const current = await getPipeline(ctx.tenantDb, id)
   const version = await replacePipeline(
@@ -71,14 +73,18 @@ export async function updatePipeline(
 const stale = () => new Problem('precondition_failed', 'It has changed since you read it; read it again.')
 
 export async function readPipeline(ctx: Context, id: PipelineId): Promise<Pipeline> {
-  allow(ctx, 'pipelines:read')
+  allow(ctx, 'pipelines:read', { kind: 'pipeline', id })
   return getPipeline(ctx.tenantDb, id)
 }
 
-export async function readPipelines(ctx: Context, page: PageRequest): Promise<Page<Pipeline>> {
+export async function readPipelines(
+  ctx: Context,
+  page: PageRequest,
+  project?: ProjectId,
+): Promise<Page<Pipeline>> {
   allow(ctx, 'pipelines:read')
   const before = page.after?.[0] as PipelineId | undefined
-  return toPage(await listPipelines(ctx.tenantDb, before, page.limit), page.limit, (pipeline) => [
+  return toPage(await listPipelines(ctx.tenantDb, before, page.limit, project), page.limit, (pipeline) => [
     pipeline.id,
   ])
 }
@@ -88,7 +94,7 @@ export async function readPipelineVersions(
   id: PipelineId,
   page: PageRequest,
 ): Promise<Page<PipelineVersion>> {
-  allow(ctx, 'pipelines:read')
+  allow(ctx, 'pipelines:read', { kind: 'pipeline', id })
   const before = page.after?.[0] === undefined ? undefined : Number(page.after[0])
   return toPage(await listPipelineVersions(ctx.tenantDb, id, before, page.limit), page.limit, (version) => [
     String(version.version),
@@ -100,7 +106,7 @@ export async function deletePipeline(
   id: PipelineId,
   expected: readonly number[] | 'any',
 ): Promise<void> {
-  allow(ctx, 'pipelines:write')
+  allow(ctx, 'pipelines:write', { kind: 'pipeline', id })
   if ((await deletePipelineRow(ctx.tenantDb, id, expected)) === 'changed') throw stale()
 }
 
@@ -118,6 +124,7 @@ async function checked(ctx: Context, source: Source) {
   const plan = definition.steps.map((step, position) =>
     planned(step, position, graph.needs.get(step.id) ?? []),
   )
+  await refuseReferencesBeyond(ctx, definition, plan, graph.reads)
   return {
     definition,
     plan,

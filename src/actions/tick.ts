@@ -3,23 +3,33 @@ import { sweepOutbox, type OutboxMessage } from '#src/db/outbox.ts'
 import { forgetReceipts } from '#src/db/events.ts'
 import type { TenantId } from '#src/domain/id.ts'
 import { jobs, type Message } from '#src/domain/job.ts'
-import type { EngineServices } from '#src/engine/services.ts'
 import { forgetOldRuns, noticeLateness } from './alerts.ts'
+import { keepUpAudit } from './audit-upkeep.ts'
+import type { Services } from './context.ts'
+import { eraseTenants, forgetWhatIsSpent, stopUnwantedRuns } from './erasure.ts'
 import { announceFires } from './fires.ts'
+import { announceMails } from './mail.ts'
+import { addUp } from './metering.ts'
 
 /** One tick's share of each; what is left is the next tick's. */
 const most = { messages: 1_000, versions: 20 }
 
 /** Once a minute: has fired what is due, sends what is still in the outbox, clears away what nobody can read any more. */
-export async function tick(services: EngineServices): Promise<void> {
+export async function tick(services: Services): Promise<void> {
   await announceFires(services)
   await noticeLateness(services)
   const waiting = await sweepOutbox(services.database, most.messages)
   const byTenant = Map.groupBy(waiting, (message) => message.tenantId)
   for (const [tenantId, messages] of byTenant) await services.send(tenantId, messages.flatMap(jobOf))
+  await announceMails(services, most.messages)
+  await keepUpAudit(services)
+  await addUp(services)
   await dropOldVersions(services.database, most.versions)
   await forgetReceipts(services.database)
   await forgetOldRuns(services)
+  await forgetWhatIsSpent(services)
+  await stopUnwantedRuns(services)
+  await eraseTenants(services)
 }
 
 /** A message that no job takes any more is left where it is, for somebody to look at. */

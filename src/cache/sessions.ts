@@ -10,3 +10,15 @@ export const endedSessionKey = (tenantId: TenantId, family: Id<'session'>): stri
 /** Makes the access tokens of the session worthless at once. */
 export const cacheSessionEnd = (cache: Cache, tenantId: TenantId, family: Id<'session'>): Promise<unknown> =>
   cache.set(endedSessionKey(tenantId, family), '1', { ex: keptS })
+
+/** The same for many, in one call. */
+export async function cacheSessionEnds(
+  cache: Cache,
+  ended: readonly { tenantId: TenantId; sessionId: Id<'session'> }[],
+): Promise<void> {
+  if (ended.length === 0) return
+  const calls = cache.pipeline()
+  for (const { tenantId, sessionId } of ended)
+    calls.set(endedSessionKey(tenantId, sessionId), '1', { ex: keptS })
+  await calls.exec()
+}

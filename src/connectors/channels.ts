@@ -3,7 +3,7 @@ import type { ChannelKind, Notice } from '#src/domain/channel.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { failureOfStatus } from '#src/domain/http-failure.ts'
 import { signEvent } from '#src/domain/webhook.ts'
-import { publicUrl } from './public-url.ts'
+import { publicFetch } from './public-fetch.ts'
 
 const url = z.url({ protocol: /^https?$/ }).max(2_000)
 const signingSecret = z
@@ -52,31 +52,22 @@ const mostSubject = 200
 /** Sends the notice once. Redirects are not followed, and what is answered is not read. */
 export async function sendNotice(channel: OpenChannel, notice: Notice): Promise<void> {
   const { to, body, headers } = await requestOf(channel, notice)
-  const target = await publicUrl(to, { ownUrl: channel.ownUrl, allowPrivate: channel.allowPrivateHosts })
-  let response: Response
-  try {
-    response = await fetch(target, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'User-Agent': 'Weir', ...headers },
-      body,
-      redirect: 'manual',
-      signal: AbortSignal.timeout(patienceMs),
-    })
-  } catch (cause) {
-    throw new StepFailure(
-      'unreachable',
-      `${target.host} cannot be reached, or took longer than ${patienceMs / 1_000} s.`,
-      {
-        retryable: true,
-        cause,
-      },
-    )
-  }
-  await response.body?.cancel()
+  const ask = publicFetch({
+    ownUrl: channel.ownUrl,
+    allowPrivate: channel.allowPrivateHosts,
+    mostBytes: 0,
+    patienceMs,
+  })
+  const response = await ask(to, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'User-Agent': 'Weir', ...headers },
+    body,
+  })
+  const { host } = new URL(to)
   if (response.status === 410)
-    throw new StepFailure('gone', `${target.host} answered 410: it wants no more of these.`)
+    throw new StepFailure('gone', `${host} answered 410: it wants no more of these.`)
   if (!response.ok)
-    throw failureOfStatus(response.status, Object.fromEntries(response.headers), target.host, channel.now())
+    throw failureOfStatus(response.status, Object.fromEntries(response.headers), host, channel.now())
 }
 
 async function requestOf(

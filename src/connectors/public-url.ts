@@ -2,6 +2,10 @@ import { isPublicAddress, judgeHost } from '#src/domain/address.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { platformLookup, type Lookup } from './lookup.ts'
 
+/** Where HTTPS is usually spoken: Weir is nobody's tool to look at other ports. */
+const ports: ReadonlySet<string> = new Set(['', '4443', '8443', '9443'])
+const portNames = '443, 4443, 8443 and 9443'
+
 /**
  * The URL that a tenant wants to be asked, when it may be: encrypted, without credentials in it, at a host that is public
  * by its name and by every address that the name has, and not our own. What QStash is asked to send to us it signs like
@@ -24,9 +28,11 @@ export async function publicUrl(
       'bad_url',
       'A URL must not hold a user or a password; send an Authorization header.',
     )
+  if (!options.allowPrivate && !ports.has(url.port))
+    throw new StepFailure('bad_url', `${url.host}: only the ports ${portNames} may be asked.`)
   const verdict = judgeHost(url.hostname, { allowPrivate: options.allowPrivate })
   if (!verdict.ok) throw refusal(url, verdict.reason === 'malformed')
-  if (isOwn(url, new URL(options.ownUrl)))
+  if (isOwn(url, new URL(options.ownUrl), options.allowPrivate))
     throw new StepFailure('own_host', `${url.host} is Weir itself: start pipelines with a pipeline step.`)
   if (options.allowPrivate || isPublicAddress(verdict.host)) return url
   const addresses = await (options.lookup ?? platformLookup)(verdict.host)
@@ -36,7 +42,9 @@ export async function publicUrl(
   return url
 }
 
-const isOwn = (url: URL, own: URL): boolean => bare(url) === bare(own) && url.port === own.port
+/** Every port of our own name leads to us, but on a laptop, where other servers share it. */
+const isOwn = (url: URL, own: URL, isLaptop: boolean): boolean =>
+  bare(url) === bare(own) && (!isLaptop || url.port === own.port)
 
 const bare = ({ hostname }: URL): string => hostname.replace(/\.$/, '')
 

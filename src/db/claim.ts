@@ -1,7 +1,11 @@
+import { accessOfJobs } from '#src/domain/access.ts'
 import type { TenantId } from '#src/domain/id.ts'
 
-/** Signs claims 'tenant.actor.expiry.hmac' that app.tenant_id() believes; see migrations/0001_wall.sql. */
-export type ClaimSigner = (tenantId: TenantId, actor: string) => Promise<string>
+/**
+ * Signs claims 'tenant.actor.scope.expiry.hmac' that app.tenant_id() believes; see migrations/0001_wall.sql. The scope is
+ * what accessOf() makes of an actor; everything when it is left out, which is for work that was allowed before.
+ */
+export type ClaimSigner = (tenantId: TenantId, actor: string, access?: string) => Promise<string>
 
 const lifetimeS = 300
 const renewBeforeS = 120
@@ -13,9 +17,9 @@ export function claimSigner(claimKey: string, now: () => Date): ClaimSigner {
     'sign',
   ])
   const kept = new Map<string, { claim: string; expiresS: number }>()
-  return async (tenantId, actor) => {
+  return async (tenantId, actor, access = accessOfJobs) => {
     const nowS = Math.floor(now().getTime() / 1000)
-    const name = `${tenantId}.${actor}`
+    const name = `${tenantId}.${actor}.${access}`
     const known = kept.get(name)
     if (known && known.expiresS - nowS > renewBeforeS) return known.claim
     const expiresS = nowS + lifetimeS

@@ -1,5 +1,5 @@
 import { and, asc, eq, gt, inArray, sql } from 'drizzle-orm'
-import type { ConnectionId } from '#src/domain/id.ts'
+import type { ConnectionId, ProjectId } from '#src/domain/id.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
 import type { TenantDb } from './database.ts'
 import { connections } from './schema.ts'
@@ -16,6 +16,7 @@ export async function insertConnection(
     config: Record<string, unknown>
     secret: string | null
     concurrency: number | null
+    projectId: ProjectId | null
   },
 ): Promise<Connection> {
   const [[made]] = await db.run(
@@ -59,12 +60,19 @@ export async function listConnections(
   db: TenantDb,
   after: ConnectionId | undefined,
   limit: number,
+  projectId?: ProjectId,
 ): Promise<Connection[]> {
   const [rows] = await db.run(
     db.sql
       .select()
       .from(connections)
-      .where(and(eq(connections.tenantId, db.tenantId), after ? gt(connections.id, after) : undefined))
+      .where(
+        and(
+          eq(connections.tenantId, db.tenantId),
+          after ? gt(connections.id, after) : undefined,
+          projectId ? eq(connections.projectId, projectId) : undefined,
+        ),
+      )
       .orderBy(asc(connections.id))
       .limit(limit + 1),
   )

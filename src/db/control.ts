@@ -1,6 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { ConnectionId, PipelineId, RunId } from '#src/domain/id.ts'
 import { notFound } from '#src/domain/problem.ts'
+import type { QuotaStanding } from '#src/domain/quota.ts'
 import type { RunState, StepState } from '#src/domain/run-state.ts'
 import type { TenantDb } from './database.ts'
 import type { Wake } from './run-moves.ts'
@@ -50,6 +51,7 @@ export type RerunOptions = {
 export type RerunRefusal =
   | { refused: 'open' | 'deleted' | 'version' | 'step' | 'nothing' | 'skipped' }
   | { refused: 'dropped'; step: string }
+  | { refused: 'quota'; quota: QuotaStanding }
 export type Rerun = { runId: RunId; outboxId: number }
 
 /** See app.rerun_run. */

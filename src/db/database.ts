@@ -2,8 +2,9 @@ import { Client, neon, neonConfig, type NeonQueryFunction } from '@neondatabase/
 import { sql, type SQL } from 'drizzle-orm'
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http'
 import type { BatchItem } from 'drizzle-orm/batch'
+import type { RequestOrigin } from '#src/domain/audit.ts'
 import type { TenantId } from '#src/domain/id.ts'
-import { claimSigner, type ClaimSigner } from './claim.ts'
+import { claimSigner } from './claim.ts'
 import { BulkSession } from './bulk-session.ts'
 import * as schema from './schema.ts'
 import { statement, type Statement, type StatementResult } from './statement.ts'
@@ -28,13 +29,19 @@ export type TenantDb = {
   statements(statements: readonly Statement[], signal?: AbortSignal): Promise<StatementResult[]>
   /** A WebSocket session for bulk work; the caller closes it. */
   bulk(): Promise<BulkSession>
+  /** Has the next transaction begin with this statement, which stops it when the actor may not do what is to come. */
+  demand(first: SQL): void
 }
 
 export type Database = {
   /** Without a claim: for functions of the schema app that look across tenants. */
   readonly sql: Sql
   open<const T extends readonly Query[]>(...queries: T): Promise<Results<T>>
-  tenant(tenantId: TenantId, actor: string): TenantDb
+  /**
+   * @param of.request what audit entries say of where a change came from
+   * @param of.access what accessOf() makes of the actor; everything when it is left out, which is for our own work
+   */
+  tenant(tenantId: TenantId, actor: string, of?: { request?: RequestOrigin; access?: string }): TenantDb
 }
 
 export function connectDatabase(options: {
@@ -51,7 +58,15 @@ export function connectDatabase(options: {
   return {
     sql: db,
     open: (...queries) => batch(db, queries),
-    tenant: (tenantId, actor) => tenantDb(options.url, client, db, sign, tenantId, actor),
+    tenant: (tenantId, actor, of) =>
+      tenantDb(
+        options.url,
+        client,
+        db,
+        tenantId,
+        () => sign(tenantId, actor, of?.access),
+        of?.request ? JSON.stringify(of.request) : '',
+      ),
   }
 }
 
@@ -59,38 +74,49 @@ function tenantDb(
   url: string,
   client: NeonQueryFunction<false, true>,
   db: Sql,
-  sign: ClaimSigner,
   tenantId: TenantId,
-  actor: string,
+  sign: () => Promise<string>,
+  told: string,
 ): TenantDb {
+  let demands: SQL[] = []
+  /** They hold for the one transaction that follows, however it ends. */
+  const demanded = () => {
+    const now = demands
+    demands = []
+    return now
+  }
   return {
     tenantId,
     sql: db,
     run: async (...queries) => {
-      const claim = db.execute(sql`select set_config('app.claim', ${await sign(tenantId, actor)}, true)`)
-      const [, ...results] = await batch(db, [claim, ...queries])
-      return results as Results<typeof queries>
+      const claim = db.execute(
+        sql`select set_config('app.claim', ${await sign()}, true), set_config('app.request', ${told}, true)`,
+      )
+      const first = demanded().map((one) => db.execute(one))
+      const results: unknown[] = await batch(db, [claim, ...first, ...queries])
+      return results.slice(1 + first.length) as Results<typeof queries>
     },
     async call(call, signal) {
       const [result] = await this.statements([statement(sql`select ${call} as value`)], signal)
       return result?.rows[0]?.['value'] as never
     },
     async statements(statements, signal) {
-      const claim = await sign(tenantId, actor)
-      const [, ...results] = await client.transaction(
+      const claim = await sign()
+      const first = demanded().map(statement)
+      const results = await client.transaction(
         [
-          client.query(`select set_config('app.claim', $1, true)`, [claim]),
-          ...statements.map(({ text, params }) => client.query(text, [...(params ?? [])])),
+          client.query(`select set_config('app.claim', $1, true), set_config('app.request', $2, true)`, [
+            claim,
+            told,
+          ]),
+          ...[...first, ...statements].map(({ text, params }) => client.query(text, [...(params ?? [])])),
         ],
         signal ? { fetchOptions: { signal } } : {},
       )
-      return results as unknown as StatementResult[]
+      return results.slice(1 + first.length) as unknown as StatementResult[]
     },
-    bulk: () =>
-      BulkSession.open(
-        () => new Client(url),
-        () => sign(tenantId, actor),
-      ),
+    bulk: () => BulkSession.open(() => new Client(url), sign),
+    demand: (first) => void demands.push(first),
   }
 }
 

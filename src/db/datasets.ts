@@ -1,9 +1,10 @@
 import { and, desc, eq, lt, sql } from 'drizzle-orm'
 import type { ColumnSpec } from '#src/domain/column.ts'
-import { newId, type DatasetId, type DatasetVersionId, type RunId } from '#src/domain/id.ts'
+import { newId, type DatasetId, type DatasetVersionId, type ProjectId, type RunId } from '#src/domain/id.ts'
 import { notFound } from '#src/domain/problem.ts'
 import { quoteIdent } from './compile/quote.ts'
 import { statement, type Statement } from './statement.ts'
+import { noteStatement } from './audit.ts'
 import type { Database, TenantDb } from './database.ts'
 import { datasets, datasetVersions } from './schema.ts'
 
@@ -122,10 +123,17 @@ export async function listDatasets(
   db: TenantDb,
   before: DatasetId | undefined,
   limit: number,
+  projectId?: ProjectId,
 ): Promise<Dataset[]> {
   const [rows] = await db.run(
     selectDatasets(db)
-      .where(and(eq(datasets.tenantId, db.tenantId), before ? lt(datasets.id, before) : undefined))
+      .where(
+        and(
+          eq(datasets.tenantId, db.tenantId),
+          before ? lt(datasets.id, before) : undefined,
+          projectId ? eq(datasets.projectId, projectId) : undefined,
+        ),
+      )
       .orderBy(desc(datasets.id))
       .limit(limit + 1),
   )
@@ -169,19 +177,25 @@ export async function getDataset(
   return { ...found, versions }
 }
 
-/** The first rows of a version as text, each value cut to what a table on a screen can show. */
+/** The first rows of a version as text, each value cut to what a table on a screen can show; that they were shown is noted. */
 export async function previewRows(
   db: TenantDb,
+  dataset: { id: DatasetId; name: string },
   version: DatasetVersionId,
   columns: readonly ColumnSpec[],
   limit: number,
 ): Promise<(string | null)[][]> {
   const values = columns.map((column) => `left(${quoteIdent(column.name)}::text, 500)`).join(', ')
-  const [, result] = await db.statements(
-    asQueryRole(
+  const { id, name } = dataset
+  const [, result] = await db.statements([
+    ...asQueryRole(
       [{ text: `select array[${values}] as row from ${tableOf(version)} limit $1`, params: [limit] }],
       10_000,
     ),
-  )
+    noteStatement(
+      { action: 'dataset.preview', kind: 'dataset', id, details: { name, versionId: version } },
+      sql`(select count(*) from (select from ${sql.raw(tableOf(version))} limit ${limit}) shown)`,
+    ),
+  ])
   return (result?.rows ?? []).map((row) => row['row'] as (string | null)[])
 }

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Id, PipelineId, RunId, TenantId } from '#src/domain/id.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
+import type { QuotaStanding } from '#src/domain/quota.ts'
 import type { Database, TenantDb } from './database.ts'
 import type { Wake } from './run-moves.ts'
 
@@ -28,7 +29,7 @@ export type Received =
   | { runId: RunId; wakes: Wake[] }
   | { runId: RunId; repeated: true }
   | { conflict: true }
-  | { refused: true }
+  | { refused: true; quota?: QuotaStanding }
 
 /** Takes an event whose signature is good, once; see app.receive_event. */
 export const receiveEvent = (

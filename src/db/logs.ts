@@ -46,6 +46,11 @@ export function linesAfter(
     order by seq limit ${limit}`
 }
 
+/** Notes that lines of a log were shown, for they may hold data. */
+export const noteOfLines = (db: TenantDb, runId: RunId, lines: SQL): SQL => sql`
+  select app.note_own('run.logs', 'run', id, jsonb_build_object('records', (select count(*) from (${lines}) shown)))
+  from runs where tenant_id = ${db.tenantId} and id = ${runId}`
+
 type Row = Omit<LogLine, 'at'> & { at: string | Date }
 
 export const linesOf = (rows: readonly Record<string, unknown>[]): LogLine[] =>
@@ -62,6 +67,7 @@ export async function listLogs(
   const [run, lines] = await db.run(
     db.sql.execute(sql`select 1 from runs where tenant_id = ${db.tenantId} and id = ${runId}`),
     db.sql.execute(linesAfter(db, runId, after, limit + 1, filter)),
+    db.sql.execute(noteOfLines(db, runId, linesAfter(db, runId, after, limit, filter))),
   )
   if (run.rows.length === 0) throw notFound('run')
   return linesOf(lines.rows)

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { ConnectionId, TenantId } from '#src/domain/id.ts'
+import type { ConnectionId, RunId, TenantId } from '#src/domain/id.ts'
 import type { Database, TenantDb } from './database.ts'
 import { statement, type Statement, type StatementResult } from './statement.ts'
 
@@ -23,16 +23,21 @@ export async function sweepOutbox(database: Database, limit: number): Promise<Ou
   }))
 }
 
+/** What a load has staged in its destination. */
+export type Stage = { connectionId: ConnectionId; loadId: string; table: string }
+
 /** The stage of a finished load is dropped by a job of its own, once the step is known to be finished. */
-export const dropStageLater = (
-  tenantId: TenantId,
-  connectionId: ConnectionId,
-  loadId: string,
-  table: string,
-): Statement =>
+export const dropStageLater = (tenantId: TenantId, stage: Stage): Statement =>
   statement(sql`
     insert into outbox (tenant_id, kind, payload, send_after)
-    values (${tenantId}, 'connection.drop_stage', ${JSON.stringify({ connectionId, loadId, table })}::jsonb, now())`)
+    values (${tenantId}, 'connection.drop_stage', ${JSON.stringify(stage)}::jsonb, now())`)
+
+/** The same for somebody to whom the step does not belong any more; while others are at work on it they need the stage. */
+export const dropStageIfOver = (tenantId: TenantId, stage: Stage, runId: RunId, key: string): Statement =>
+  statement(sql`
+    insert into outbox (tenant_id, kind, payload, send_after)
+    select tenant_id, 'connection.drop_stage', ${JSON.stringify(stage)}::jsonb, now() from steps
+    where tenant_id = ${tenantId} and run_id = ${runId} and key = ${key} and map_index = 0 and finished_at is not null`)
 
 /**
  * It is handed over at once after the commit, and by the tick when that did not happen.

@@ -1,5 +1,5 @@
 import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
-import type { PipelineId, PipelineVersionId } from '#src/domain/id.ts'
+import type { PipelineId, PipelineVersionId, ProjectId } from '#src/domain/id.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
 import type { TenantDb } from './database.ts'
@@ -11,6 +11,7 @@ import { saveTriggers, type NewTrigger } from './triggers.ts'
 export type Pipeline = {
   id: PipelineId
   name: string
+  projectId: ProjectId | null
   version: number
   definition: Definition
   source: string
@@ -34,11 +35,16 @@ export type NewVersion = {
   triggers: NewTrigger[]
 }
 
-export async function insertPipeline(db: TenantDb, id: PipelineId, version: NewVersion): Promise<void> {
+export async function insertPipeline(
+  db: TenantDb,
+  id: PipelineId,
+  projectId: ProjectId | undefined,
+  version: NewVersion,
+): Promise<void> {
   const [[made]] = await db.run(
     db.sql
       .insert(pipelines)
-      .values({ tenantId: db.tenantId, id, name: version.definition.name, currentVersion: 1 })
+      .values({ tenantId: db.tenantId, id, name: version.definition.name, currentVersion: 1, projectId })
       .onConflictDoNothing()
       .returning({ id: pipelines.id }),
     versionInsert(db, id, 1, version),
@@ -104,6 +110,7 @@ export async function replacePipeline(
 const columns = {
   id: pipelines.id,
   name: pipelines.name,
+  projectId: pipelines.projectId,
   version: pipelineVersions.version,
   definition: pipelineVersions.definition,
   source: pipelineVersions.source,
@@ -143,6 +150,7 @@ export async function listPipelines(
   db: TenantDb,
   before: PipelineId | undefined,
   limit: number,
+  projectId?: ProjectId,
 ): Promise<Pipeline[]> {
   const [rows] = await db.run(
     selectPipelines(db)
@@ -151,6 +159,7 @@ export async function listPipelines(
           eq(pipelines.tenantId, db.tenantId),
           isNull(pipelines.deletedAt),
           before ? lt(pipelines.id, before) : undefined,
+          projectId ? eq(pipelines.projectId, projectId) : undefined,
         ),
       )
       .orderBy(desc(pipelines.id))

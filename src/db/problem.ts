@@ -1,5 +1,5 @@
 import { NeonDbError } from '@neondatabase/serverless'
-import { Problem } from '#src/domain/problem.ts'
+import { notFound, Problem } from '#src/domain/problem.ts'
 
 const retryAfterMs = 2_000
 
@@ -7,6 +7,8 @@ const retryAfterMs = 2_000
 export function databaseProblem(error: unknown): Problem | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     const state = sqlState(at)
+    if (state === 'WE403') return new Problem('forbidden', `This needs the permission ${at.message}.`)
+    if (state === 'WE404') return notFound(at.message)
     if (state !== undefined) return problemOf(state, error)
     if (at instanceof NeonDbError || (at instanceof TypeError && at.message === 'fetch failed')) {
       return new Problem('unavailable', 'A service that Weir needs does not answer; try again soon.', {
@@ -29,6 +31,9 @@ function problemOf(state: string, cause: unknown): Problem {
   if (state === '23505') return new Problem('conflict', 'There already is one like this.', { cause })
   if (state === '23503') {
     return new Problem('conflict', 'It refers to something that is not there, or is still in use.', { cause })
+  }
+  if (state === '22021' || state === '22P05') {
+    return new Problem('invalid', 'A text must not hold the character NUL or half a character.', { cause })
   }
   if (state === '57014') return new Problem('timeout', 'This took too long and was stopped.', { cause })
   if (unavailable.test(state)) {

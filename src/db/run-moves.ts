@@ -3,7 +3,9 @@ import type { PipelineId, RunId } from '#src/domain/id.ts'
 import type { Json } from '#src/domain/json.ts'
 import type { Parameters } from '#src/domain/parameters.ts'
 import type { Definition } from '#src/domain/pipeline.ts'
+import type { PlannedStep } from '#src/domain/planned-step.ts'
 import { notFound } from '#src/domain/problem.ts'
+import type { QuotaStanding } from '#src/domain/quota.ts'
 import type { RunState, RunTrigger } from '#src/domain/run-state.ts'
 import type { TenantDb } from './database.ts'
 import { statement, type Statement } from './statement.ts'
@@ -32,7 +34,9 @@ export type ClaimedStep = {
 export type ClaimedRun = {
   id: RunId
   pipelineId: PipelineId
+  version: number
   definition: Definition
+  plan: readonly PlannedStep[]
   parameters: Parameters
   traceparent: string | null
   deadlineAt: string | null
@@ -42,7 +46,7 @@ export type ClaimedRun = {
 
 export type Claim =
   | { outcome: 'over' | 'queued'; wakes?: Wake[]; runState?: RunState }
-  | { outcome: 'idle'; wakes: Wake[] }
+  | { outcome: 'idle'; wakes: Wake[]; runState?: RunState }
   | { outcome: 'claimed'; run: ClaimedRun; step: ClaimedStep; wakes: Wake[] }
 
 /** Who is asking: the message, and whether an earlier attempt to deliver it failed. */
@@ -76,6 +80,8 @@ export type Completion = { runState: RunState; step?: ClaimedStep | null; wakes:
 
 export type Started = { wake: Wake } | { claim: Claim }
 
+export type RunRefusal = { refused: 'version' | 'parameters' } | { refused: 'quota'; quota: QuotaStanding }
+
 export type NewRun = {
   id: RunId
   pipelineId: PipelineId
@@ -86,25 +92,41 @@ export type NewRun = {
   traceparent?: string | undefined
   /** Instead of the definition's. */
   priority?: number | undefined
-  /** Begins with it at once where all that can start is of these kinds. */
-  claim?: { delivery: string; leaseMs: number; kinds: readonly string[] } | undefined
+  /**
+   * Begins with it at once where all that can start is of these kinds. `ended` is what its first steps come to in this
+   * version; it is forgotten when that is not the current one.
+   */
+  claim?:
+    | {
+        delivery: string
+        leaseMs: number
+        kinds: readonly string[]
+        ended?: { version: number; steps: readonly { key: string; result: StepResult }[] } | undefined
+      }
+    | undefined
 }
 
 /**
  * Starts a run of the pipeline's current version, if its parameters are good for that one; see app.start_run. What it gives
  * is the wake-up to publish, or the first claim.
  */
-export async function startRun(
-  db: TenantDb,
-  run: NewRun,
-): Promise<Started | { refused: 'version' | 'parameters' }> {
+export async function startRun(db: TenantDb, run: NewRun): Promise<Started | RunRefusal> {
   const { parameters, checkedFor, traceparent, priority, claim } = run
   const options = JSON.stringify({ parameters, checkedFor, traceparent, priority, claim })
   const started = await db.call<
-    { outboxId: number } | { claim: Claim } | { refused: 'version' | 'parameters' } | null
+    { outboxId: number } | { claim: Claim; completion?: Completion } | RunRefusal | null
   >(sql`app.start_run(${run.id}, ${run.pipelineId}, ${run.trigger}, ${options}::jsonb)`)
   if (!started) throw notFound('pipeline')
-  return 'outboxId' in started ? { wake: { id: started.outboxId, runId: run.id } } : started
+  if ('outboxId' in started) return { wake: { id: started.outboxId, runId: run.id } }
+  return 'claim' in started ? { claim: afterwards(started.claim, started.completion) } : started
+}
+
+/** What is left to do when the first steps have ended with the start. */
+function afterwards(claim: Claim, completion: Completion | undefined): Claim {
+  if (!completion || claim.outcome !== 'claimed') return claim
+  const { step, runState } = completion
+  const wakes = [...claim.wakes, ...completion.wakes]
+  return step ? { ...claim, step, wakes } : { outcome: 'idle', wakes, runState }
 }
 
 export const claimStep = (
@@ -116,17 +138,28 @@ export const claimStep = (
 ): Promise<Claim> =>
   db.call(sql`app.claim_step(${runId}, ${outboxId ?? null}, ${delivery.id}, ${delivery.retry}, ${leaseMs})`)
 
-/** The statement that completes a step, to stand last in the transaction that wrote what the step made. */
+/**
+ * The statement that completes a step, to stand last in the transaction that wrote what the step made.
+ * @param ahead steps that come after it one by one and have ended as well, if nothing has come between; see app.complete_chain
+ */
 export const completion = (
   runId: RunId,
   step: ClaimedStep,
   result: StepResult,
   delivery: Delivery,
   leaseMs: number,
-): Statement =>
-  statement(
-    sql`select app.complete_step(${runId}, ${step.key}, ${step.mapIndex}, ${step.fence}, ${JSON.stringify(result)}::jsonb, ${delivery.id}, ${leaseMs}) as value`,
-  )
+  ahead: readonly { key: string; result: StepResult }[] = [],
+): Statement => {
+  const { key, mapIndex, fence } = step
+  const ended = JSON.stringify(result)
+  return ahead.length === 0
+    ? statement(
+        sql`select app.complete_step(${runId}, ${key}, ${mapIndex}, ${fence}, ${ended}::jsonb, ${delivery.id}, ${leaseMs}) as value`,
+      )
+    : statement(
+        sql`select app.complete_chain(${runId}, ${key}, ${fence}, ${ended}::jsonb, ${JSON.stringify(ahead)}::jsonb, ${delivery.id}, ${leaseMs}) as value`,
+      )
+}
 
 export const renewLease = (
   db: TenantDb,

@@ -2,7 +2,7 @@ import { and, eq, gt } from 'drizzle-orm'
 import type { RunId } from '#src/domain/id.ts'
 import { notFound } from '#src/domain/problem.ts'
 import type { TenantDb } from './database.ts'
-import { linesAfter, linesOf, type LogLine } from './logs.ts'
+import { linesAfter, linesOf, noteOfLines, type LogLine } from './logs.ts'
 import type { Step } from './runs.ts'
 import { runEvents, runs, steps } from './schema.ts'
 
@@ -27,12 +27,16 @@ export type RunRecord = {
   steps: Pick<Step, 'key' | 'state' | 'rowsIn' | 'rowsOut' | 'rowsRejected'>[]
 }
 
-/** What a run has said since then, each in its order, and how it stands; the run's absence is a 404. */
+/**
+ * What a run has said since then, each in its order, and how it stands; the run's absence is a 404.
+ * @param isNoted whether the log's being read is noted: of somebody who watches once
+ */
 export async function recordOf(
   db: TenantDb,
   runId: RunId,
   after: Place,
   most: { events: number; lines: number },
+  isNoted = false,
 ): Promise<RunRecord> {
   const listing = linesAfter(db, runId, after.line, most.lines)
   // The run first: where it is over, whatever is read afterwards is all there is.
@@ -75,6 +79,7 @@ export async function recordOf(
           eq(steps.mapIndex, 0),
         ),
       ),
+    ...(isNoted ? [db.sql.execute(noteOfLines(db, runId, listing))] : []),
   )
   if (!run) throw notFound('run')
   const isAll = events.length < most.events && lines.rows.length < most.lines

@@ -1,4 +1,4 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, gt, sql } from 'drizzle-orm'
 import type { PipelineId, RunId } from '#src/domain/id.ts'
 import { notFound } from '#src/domain/problem.ts'
 import type { Role } from '#src/domain/role.ts'
@@ -98,6 +98,16 @@ export type Step = {
   startedAt: Date | null
   finishedAt: Date | null
   waitsFor: WaitsFor | null
+  /** Of a map: how many items it has, and how many of them have not ended. */
+  items: { total: number; open: number } | null
+}
+
+/** One item of a map; its number begins with 1. */
+export type Item = Omit<
+  Step,
+  'key' | 'kind' | 'items' | 'copiedFrom' | 'rowsIn' | 'rowsOut' | 'rowsRejected'
+> & {
+  item: number
 }
 
 /** Whose answer a step waits for, where that is a person or whoever is told the address; `item` is the number of a map's. */
@@ -130,13 +140,57 @@ export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: St
         startedAt: steps.startedAt,
         finishedAt: steps.finishedAt,
         waitsFor,
+        items: sql<Step['items']>`case when ${steps.mapTotal} is not null then
+          jsonb_build_object('total', ${steps.mapTotal}, 'open', coalesce(${steps.mapOpen}, 0)) end`,
       })
       .from(steps)
-      .where(and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id)))
-      .orderBy(steps.position, steps.mapIndex),
+      .where(and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id), eq(steps.mapIndex, 0)))
+      .orderBy(steps.position),
   )
   if (!run) throw notFound('run')
   return { ...run, steps: stepRows }
+}
+
+/** Items of a mapped step that have begun, by their numbers; one more than `limit` says that there are further ones. */
+export async function listItems(
+  db: TenantDb,
+  id: RunId,
+  key: string,
+  { state, after }: { state?: StepState | undefined; after: number },
+  limit: number,
+): Promise<Item[]> {
+  const [[step], found] = await db.run(
+    db.sql
+      .select({ key: steps.key })
+      .from(steps)
+      .where(
+        and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id), eq(steps.key, key), eq(steps.mapIndex, 0)),
+      ),
+    db.sql
+      .select({
+        item: steps.mapIndex,
+        state: steps.state,
+        attempt: steps.attempt,
+        error: steps.error,
+        startedAt: steps.startedAt,
+        finishedAt: steps.finishedAt,
+        waitsFor,
+      })
+      .from(steps)
+      .where(
+        and(
+          eq(steps.tenantId, db.tenantId),
+          eq(steps.runId, id),
+          eq(steps.key, key),
+          gt(steps.mapIndex, after),
+          state && eq(steps.state, state),
+        ),
+      )
+      .orderBy(steps.mapIndex)
+      .limit(limit + 1),
+  )
+  if (!step) throw notFound('step')
+  return found
 }
 
 export type QualityResult = {

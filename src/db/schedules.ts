@@ -5,6 +5,7 @@ import type { JobPayload } from '#src/domain/job.ts'
 import type { CatchUp, Overlap } from '#src/domain/schedule.ts'
 import type { Database, TenantDb } from './database.ts'
 import type { Wake } from './run-moves.ts'
+import { statement } from './statement.ts'
 
 /** A schedule as saving a version makes it; the key says which of the version before it is the same one. */
 export type NewSchedule = {
@@ -66,6 +67,47 @@ export type DueSchedule = {
   /** As the database wrote it: the value that the firing must still find. */
   due: string
   firesAt: Date
+}
+
+/** A schedule as people look at it; without `nextFireAt` it never fires again. */
+export type Schedule = {
+  id: Id<'schedule'>
+  pipelineId: PipelineId
+  pipelineName: string
+  cron: string
+  timezone: string
+  calendar: string | null
+  catchUp: CatchUp
+  overlap: Overlap
+  jitterMs: number
+  parameters: Record<string, unknown>
+  nextFireAt: Date | null
+  /** Of its pipeline: while it is, nothing fires. */
+  isPaused: boolean
+}
+
+/** By id; one more than `limit` says that there are further ones. */
+export async function listSchedules(
+  db: TenantDb,
+  { pipelineId = null, after = null }: { pipelineId?: PipelineId | null; after?: string | null },
+  limit: number,
+): Promise<Schedule[]> {
+  const [found] = await db.statements([
+    statement(sql`
+      select s.id, s.pipeline_id as "pipelineId", p.name as "pipelineName", s.cron, s.timezone, s.calendar,
+        s.catch_up as "catchUp", s.overlap, s.jitter_ms as "jitterMs", s.parameters, s.next_fire_at as "nextFireAt",
+        p.paused_at is not null as "isPaused"
+      from schedules s
+      join pipelines p on p.tenant_id = s.tenant_id and p.id = s.pipeline_id and p.deleted_at is null
+      where s.tenant_id = ${db.tenantId} and (${pipelineId}::text is null or s.pipeline_id = ${pipelineId})
+        and (${after}::text is null or s.id > ${after})
+      order by s.id limit ${limit + 1}`),
+  ])
+  type Row = Omit<Schedule, 'nextFireAt'> & { nextFireAt: string | null }
+  return ((found?.rows ?? []) as Row[]).map((row) => ({
+    ...row,
+    nextFireAt: row.nextFireAt === null ? null : new Date(row.nextFireAt),
+  }))
 }
 
 /** Schedules of every tenant that fire within `aheadMs`, each given out once; see app.due_schedules. */

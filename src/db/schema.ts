@@ -23,6 +23,7 @@ import type {
   Id,
   PipelineId,
   PipelineVersionId,
+  ProjectId,
   RunId,
   TenantId,
   UserId,
@@ -30,6 +31,7 @@ import type {
 import type { Definition } from '#src/domain/pipeline.ts'
 import type { PlannedStep } from '#src/domain/planned-step.ts'
 import type { Json } from '#src/domain/json.ts'
+import type { RoleName } from '#src/domain/role.ts'
 import type { RunState, RunTrigger, StepState } from '#src/domain/run-state.ts'
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
@@ -64,14 +66,17 @@ export const memberships = pgTable(
       .$type<UserId>()
       .notNull()
       .references(() => users.id),
-    role: text('role').$type<'owner' | 'admin' | 'developer' | 'analyst' | 'operator' | 'viewer'>().notNull(),
+    role: text('role').$type<RoleName>().notNull(),
     createdAt,
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.userId] }),
     index('memberships_user').on(t.userId),
     foreignKey({ columns: [t.tenantId], foreignColumns: [tenants.tenantId] }),
-    check('memberships_role', sql`${t.role} in ('owner','admin','developer','analyst','operator','viewer')`),
+    check(
+      'memberships_role',
+      sql`${t.role} in ('owner','admin','developer','analyst','operator','viewer','guest') or ${t.role} ~ '^rol_[0-9a-z]{26}$'`,
+    ),
   ],
 )
 
@@ -143,6 +148,7 @@ export const connections = pgTable(
     tenantId,
     id: text('id').$type<ConnectionId>().notNull(),
     name: text('name').notNull(),
+    projectId: text('project_id').$type<ProjectId>(),
     kind: text('kind').$type<'postgres' | 'files'>().notNull(),
     config: jsonb('config').$type<Record<string, unknown>>().notNull(),
     /** Sealed under the tenant's data key, bound to this tenant and connection. */
@@ -169,6 +175,7 @@ export const datasets = pgTable(
     tenantId,
     id: text('id').$type<DatasetId>().notNull(),
     name: text('name').notNull(),
+    projectId: text('project_id').$type<ProjectId>(),
     /** The version that readers see. */
     currentVersionId: text('current_version_id').$type<DatasetVersionId>(),
     createdAt,
@@ -187,6 +194,7 @@ export const pipelines = pgTable(
     tenantId,
     id: text('id').$type<PipelineId>().notNull(),
     name: text('name').notNull(),
+    projectId: text('project_id').$type<ProjectId>(),
     currentVersion: integer('current_version').notNull(),
     /** Nothing starts while it is paused; what has begun goes on. */
     pausedAt: at('paused_at'),

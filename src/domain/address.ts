@@ -44,7 +44,7 @@ export function isPublicAddress(text: string): boolean {
   return holds(globalV6, address.bits, 128n) && !privateV6.some((range) => holds(range, address.bits, 128n))
 }
 
-type Address = { family: 4 | 6; bits: bigint }
+export type Address = { family: 4 | 6; bits: bigint }
 type Range = { bits: bigint; prefix: bigint }
 
 const range = (text: string): Range => {
@@ -76,7 +76,7 @@ const globalV6 = range('2000::/3')
 const privateV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'].map(range)
 
 /** An address in canonical form only; `normalizeHost` brings the other spellings (hex, decimal, short) to it. */
-function parseAddress(host: string): Address | undefined {
+export function parseAddress(host: string): Address | undefined {
   if (host.includes(':')) {
     const bits = parseV6(host)
     return bits === undefined ? undefined : { family: 6, bits }

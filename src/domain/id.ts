@@ -28,6 +28,7 @@ const prefixes = {
   ssoProvider: 'sso',
   serviceAccount: 'sac',
   auditEntry: 'aud',
+  auditStream: 'aus',
   mail: 'mai',
   request: 'req',
 } as const
@@ -85,6 +86,7 @@ export const ids = {
   ssoProvider: schema('ssoProvider'),
   serviceAccount: schema('serviceAccount'),
   auditEntry: schema('auditEntry'),
+  auditStream: schema('auditStream'),
   mail: schema('mail'),
   request: schema('request'),
 } as const

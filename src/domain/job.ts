@@ -38,6 +38,9 @@ export const jobs = {
     header: z.record(z.string(), z.union([z.string(), z.array(z.string())])).nullish(),
     body: z.string().nullish(),
   }),
+  'audit-stream': z.object({ tenantId: ids.tenant, streamId: ids.auditStream }),
+  /** Mails wait in a table of their own: they belong to no tenant. */
+  mail: z.object({ mailId: ids.mail }),
   tick: z.object({}),
 } as const
 export type JobName = keyof typeof jobs

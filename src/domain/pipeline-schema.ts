@@ -25,6 +25,11 @@ export const definitionSchema = z.strictObject({
   kind: z.literal('Pipeline'),
   name: pipelineName,
   description: z.string().max(2_000).optional(),
+  /** By these its usage can be told apart. */
+  tags: z
+    .record(name, z.string().trim().min(1).max(100))
+    .refine((tags) => Object.keys(tags).length <= 20, { error: 'may have 20 entries at most' })
+    .optional(),
   parameters: z
     .record(
       name,

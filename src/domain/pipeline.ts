@@ -20,6 +20,8 @@ export type { Step } from './step.ts'
 export type Definition = {
   name: string
   description?: string
+  /** By which its usage is told apart, such as `team: finance`. */
+  tags?: Record<string, string>
   parameters: Record<string, Parameter>
   triggers: Trigger[]
   concurrency?: number
@@ -65,10 +67,11 @@ export function parsePipeline(text: string, format: 'yaml' | 'json'): Parsed {
     }
   }
   if (!whole || !parameters || fields.length > 0) return { ok: false, fields }
-  const { name, description, concurrency, priority, timeout, sla, retry, notify } = whole
+  const { name, description, tags, concurrency, priority, timeout, sla, retry, notify } = whole
   const definition: Definition = {
     name,
     ...(description === undefined ? {} : { description }),
+    ...(tags === undefined ? {} : { tags }),
     parameters,
     triggers,
     ...(concurrency === undefined ? {} : { concurrency }),

@@ -1,4 +1,5 @@
 import { pathsIn } from './condition.ts'
+import type { When } from './run-state.ts'
 import type { Step } from './step.ts'
 import { namesIn } from './template.ts'
 
@@ -7,7 +8,7 @@ export type PlannedStep = {
   key: string
   kind: string
   needs: string[]
-  when: string
+  when: When
   position: number
   /** The name of the connection that it works with, whose places it needs one of. */
   connection?: string

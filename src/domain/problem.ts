@@ -24,22 +24,32 @@ export type ProblemCode = keyof typeof problemStatus
 
 export type FieldProblem = { path: string; message: string; line?: number; column?: number }
 
+/** How much of which quota is used; see domain/quota.ts. */
+export type SpentQuota = { name: string; used: number; limit: number; resetsAt?: string }
+
 /** What a caller can act on. Its detail is shown to the caller, so it never holds SQL, secrets or another tenant's data. */
 export class Problem extends Error {
   override readonly name = 'Problem'
   readonly code: ProblemCode
   readonly fields: readonly FieldProblem[] | undefined
   readonly retryAfterMs: number | undefined
+  readonly quota: SpentQuota | undefined
 
   constructor(
     code: ProblemCode,
     detail: string,
-    extra: { fields?: readonly FieldProblem[]; retryAfterMs?: number; cause?: unknown } = {},
+    extra: {
+      fields?: readonly FieldProblem[]
+      retryAfterMs?: number
+      quota?: SpentQuota
+      cause?: unknown
+    } = {},
   ) {
     super(detail, extra.cause === undefined ? {} : { cause: extra.cause })
     this.code = code
     this.fields = extra.fields
     this.retryAfterMs = extra.retryAfterMs
+    this.quota = extra.quota
   }
 }
 

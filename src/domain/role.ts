@@ -1,7 +1,8 @@
 import * as z from 'zod'
-import type { Id, UserId } from './id.ts'
+import { ids, type Id, type UserId } from './id.ts'
 
-export const roles = ['owner', 'admin', 'developer', 'analyst', 'operator', 'viewer'] as const
+/** Those that come with Weir. A guest may do nothing tenant-wide: only what grants allow. */
+export const roles = ['owner', 'admin', 'developer', 'analyst', 'operator', 'viewer', 'guest'] as const
 export type Role = (typeof roles)[number]
 
 /**
@@ -47,7 +48,8 @@ const reading = [
   'runs:read',
 ] as const
 
-const granted = {
+/** Role × resource × action: the table that every decision reads. */
+export const granted = {
   owner: permissions,
   admin: permissions.filter((one) => one !== 'tenant:write' && one !== 'privacy:write'),
   developer: [
@@ -62,6 +64,7 @@ const granted = {
   analyst: [...reading, 'datasets:write'],
   operator: [...reading, 'runs:write'],
   viewer: reading,
+  guest: [],
 } as const satisfies Record<Role, readonly Permission[]>
 
 const grantedTo: Readonly<Record<Role, ReadonlySet<Permission>>> = {
@@ -71,24 +74,58 @@ const grantedTo: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   analyst: new Set(granted.analyst),
   operator: new Set(granted.operator),
   viewer: new Set(granted.viewer),
+  guest: new Set(granted.guest),
 }
 
 export type Actor =
-  | { readonly kind: 'user'; readonly userId: UserId; readonly role: Role; readonly sessionId: Id<'session'> }
-  | { readonly kind: 'api-key'; readonly keyId: Id<'apiKey'>; readonly scopes: readonly Permission[] }
+  | {
+      readonly kind: 'user'
+      readonly userId: UserId
+      readonly role: RoleName
+      /** What the role allows when it is one of the tenant's own. */
+      readonly custom?: readonly Permission[]
+      readonly sessionId: Id<'session'>
+    }
+  | {
+      readonly kind: 'api-key'
+      readonly keyId: Id<'apiKey'>
+      /** What the key was given and its owner may do now. */
+      readonly scopes: readonly Permission[]
+      readonly owner?: UserId | Id<'serviceAccount'>
+      /** What the key was given, whatever its owner's role: what it may do where the owner's grants allow it. */
+      readonly asked?: readonly Permission[]
+      /** The one project that it sees. */
+      readonly projectId?: Id<'project'>
+    }
   | { readonly kind: 'job'; readonly job: string }
 
-/** Whether the actor may do it: a user by role, a key by its scopes; a job carries on what was allowed before. */
+/**
+ * Whether the actor may do it everywhere in the tenant: a user by role, a key by its scopes unless it is bound to a
+ * project; a job carries on what was allowed before.
+ */
 export function can(actor: Actor, wanted: Permission): boolean {
   switch (actor.kind) {
     case 'user':
-      return grantedTo[actor.role].has(wanted)
+      return isRole(actor.role)
+        ? grantedTo[actor.role].has(wanted)
+        : (actor.custom?.includes(wanted) ?? false)
     case 'api-key':
-      return actor.scopes.includes(wanted)
+      return actor.projectId === undefined && actor.scopes.includes(wanted)
     case 'job':
       return true
   }
 }
+
+/** What a role allows: one of ours, or one of the tenant's own; one that is unknown allows nothing. */
+export const permissionsOfRole = (
+  role: string,
+  own: Readonly<Record<string, readonly Permission[]>> = {},
+): readonly Permission[] => (isRole(role) ? granted[role] : (own[role] ?? []))
+
+export const isRole = (text: string): text is Role => Object.hasOwn(granted, text)
+export type RoleName = Role | Id<'role'>
+/** A role of ours, or the id of one of the tenant's own. */
+export const roleName = z.union([z.enum(roles), ids.role])
 
 export const permissionsOf = (actor: Actor): Permission[] => permissions.filter((one) => can(actor, one))
 

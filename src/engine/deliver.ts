@@ -11,13 +11,13 @@ import {
   type StepResult,
   type Wake,
 } from '#src/db/run-moves.ts'
-import type { Statement } from '#src/db/statement.ts'
 import { holds } from '#src/domain/condition.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { RunId, TenantId } from '#src/domain/id.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
 import type { Step } from '#src/domain/pipeline.ts'
 import { retryDelayMs } from '#src/domain/retry.ts'
+import { workAhead, type Ahead } from './ahead.ts'
 import { startBudget, type Budget } from './budget.ts'
 import { executeStep } from './execute.ts'
 import { executeItem } from './item.ts'
@@ -104,7 +104,6 @@ async function workOn(
   const remainingMs = run.deadlineAt ? Date.parse(run.deadlineAt) - services.now().getTime() : undefined
   const limit = timeLimit(definition.timeoutMs, claimed, services.now(), remainingMs)
   const lease = holdLease(db, run.id, claimed, limit?.ms)
-  const leftBehind: Statement[] = []
   const log = stepLog(services.now, run.id, claimed)
   budget.spend(1)
   try {
@@ -121,10 +120,19 @@ async function workOn(
       progress: () => services.live(db.tenantId, run.id),
       log: log.say,
       stepLog: log,
-      leftBehind,
     }
     const outcome = await outcomeOf(work)
-    return await complete(db, run.id, claimed, noLongerThan(limit, outcome), delivery, lease.signal, log)
+    const ahead = await workAhead(work, outcome)
+    return await complete(
+      db,
+      run.id,
+      claimed,
+      noLongerThan(limit, outcome),
+      delivery,
+      lease.signal,
+      log,
+      ahead,
+    )
   } catch (thrown) {
     const error = stepFailureOf(lease.signal.aborted ? lease.signal.reason : thrown, `step ${claimed.key}`)
     if (error instanceof StepLost) throw error
@@ -134,7 +142,7 @@ async function workOn(
       db,
       run.id,
       claimed,
-      { result: sayWhy(log, claimed, result), statements: result.state === 'ready' ? [] : leftBehind },
+      { result: sayWhy(log, claimed, result) },
       delivery,
       undefined,
       log,
@@ -203,12 +211,13 @@ async function complete(
   delivery: Delivery,
   signal?: AbortSignal,
   log?: StepLog,
+  ahead?: readonly Ahead[],
 ): Promise<Completion> {
   const said = log?.pending()
   const statements = [
     ...(outcome.statements ?? []),
     ...(said?.statements ?? []),
-    completion(runId, step, outcome.result, delivery, leaseMs),
+    completion(runId, step, outcome.result, delivery, leaseMs, ahead),
   ]
   try {
     const results = await db.statements(statements, signal)

@@ -1,4 +1,5 @@
 import type { Database } from '#src/db/database.ts'
+import type { PlaceSigner } from '#src/domain/audit.ts'
 import type { SecretBox } from '#src/db/secrets.ts'
 import type { AnswerTokens } from '#src/domain/answer-token.ts'
 import type { CallRequest } from '#src/domain/call.ts'
@@ -21,6 +22,8 @@ export type EngineServices = {
   /** Has QStash make a request in our place; throws when it has not taken it over. */
   request: (tenantId: TenantId, request: CallRequest) => Promise<void>
   answerTokens: AnswerTokens
+  /** Signs where the tenants' audit chains end. */
+  placeSigner: PlaceSigner
   /** Where others reach this Worker. */
   publicUrl: string
   /** Tells those who watch the run that it moved; may be lost. */

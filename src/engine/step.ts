@@ -29,8 +29,6 @@ export type Work = {
   log: (level: LogLevel, message: string) => void
   /** The same log, for who opens secrets or commits by itself. */
   stepLog: StepLog
-  /** What is to be done about what the step has made elsewhere, in the transaction that ends it without success. */
-  leftBehind: Statement[]
 }
 
 /** The same, with the step's definition by its kind. */

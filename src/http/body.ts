@@ -2,7 +2,6 @@ import type { HonoRequest } from 'hono'
 import { Problem } from '#src/domain/problem.ts'
 
 const maxBodyBytes = 1024 * 1024
-const maxDepth = 32
 
 const tooLarge = () => new Problem('too_large', 'A body may have at most 1 MB; files go to object storage.')
 
@@ -46,21 +45,5 @@ function decode(bytes: Uint8Array): string {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
   } catch (error) {
     throw new Problem('malformed', 'The body is not UTF-8.', { cause: error })
-  }
-}
-
-/** Refuses nesting that is only there to exhaust whoever walks it, before anything is built. */
-export function refuseDepth(json: string): void {
-  let depth = 0
-  let inString = false
-  for (let i = 0; i < json.length; i++) {
-    const code = json.charCodeAt(i)
-    if (inString) {
-      if (code === 92) i++
-      else if (code === 34) inString = false
-    } else if (code === 34) inString = true
-    else if (code === 91 || code === 123) {
-      if (++depth > maxDepth) throw new Problem('malformed', `JSON may be nested ${maxDepth} levels deep.`)
-    } else if (code === 93 || code === 125) depth--
   }
 }

@@ -3,10 +3,12 @@ import type { ApiEnv } from './api.ts'
 
 const access = '__Host-access'
 const refresh = '__Host-refresh'
+const device = '__Host-device'
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 
 export const readAccessCookie = (header: string | null): string | undefined => read(header, access)
 export const readRefreshCookie = (header: string | null): string | undefined => read(header, refresh)
+export const readDeviceCookie = (header: string | null): string | undefined => read(header, device)
 export const hasSessionCookie = (header: string | null): boolean =>
   header !== null && (header.includes(`${access}=`) || header.includes(`${refresh}=`))
 
@@ -27,6 +29,10 @@ export function setSessionCookies(
   write(c, access, tokens.accessToken, tokens.accessTokenMs)
   write(c, refresh, tokens.refreshToken, tokens.refreshTokenMs)
 }
+
+/** Says that somebody has signed in here before; it outlives the session. */
+export const setDeviceCookie = (c: Context<ApiEnv>, token: string, lifetimeMs: number): void =>
+  write(c, device, token, lifetimeMs)
 
 export function clearSessionCookies(c: Context<ApiEnv>): void {
   write(c, access, '', 0)

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { count, type Bucket, type Count, type Standing } from '#src/cache/limit.ts'
+import { count, type Bucket, type Caller, type Count, type Standing } from '#src/cache/limit.ts'
 import { sha256 } from '#src/domain/digest.ts'
 import type { Policy } from '#src/domain/limit.ts'
 import { Problem } from '#src/domain/problem.ts'
@@ -36,11 +36,11 @@ export async function countStrictly(c: Context<ApiEnv>, ...buckets: [Bucket, ...
 export async function countLeniently(
   c: Context<ApiEnv>,
   bucket: Bucket,
-  readKey?: string,
+  caller?: Caller,
 ): Promise<Count | undefined> {
   const { services } = c.get('gate')
   try {
-    return await count(services.cache, [bucket], services.now(), readKey)
+    return await count(services.cache, [bucket], services.now(), caller, services.limits.tenant)
   } catch (error) {
     services.log({ event: 'cache_unavailable', requestId: c.get('requestId'), ...describeError(error) })
     return undefined
@@ -74,7 +74,7 @@ function networkOf(address: string): string {
     .join(':')
 }
 
-const policies = new Map<Policy, string>()
+const policies = new WeakMap<Policy, string>()
 
 /** The two fields of draft-ietf-httpapi-ratelimit-headers-10. */
 export function limitHeaders({ policy, remaining, resetMs }: Standing): [policy: string, limit: string] {

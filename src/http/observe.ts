@@ -9,11 +9,21 @@ import { continueTrace } from './trace.ts'
 
 const acceptableId = /^[A-Za-z0-9._-]{1,128}$/
 
+/** Of what a browser offers, the console wants passkeys and nothing else. */
+const unusedFeatures =
+  'accelerometer autoplay camera clipboard-read display-capture geolocation gyroscope hid idle-detection magnetometer microphone midi payment serial usb'
+    .split(' ')
+    .map((feature) => `${feature}=()`)
+    .join(', ')
+
 /** Headers of every answer; a route that sets one itself keeps its own. */
 const defaults = [
   ['Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'"],
   ['X-Content-Type-Options', 'nosniff'],
   ['Referrer-Policy', 'no-referrer'],
+  ['Cross-Origin-Opener-Policy', 'same-origin'],
+  ['Cross-Origin-Resource-Policy', 'same-origin'],
+  ['Permissions-Policy', unusedFeatures],
   ['Strict-Transport-Security', 'max-age=63072000; includeSubDomains'],
   ['Cache-Control', 'no-store'],
 ] as const
@@ -34,7 +44,7 @@ export function observe(gate: Gate): MiddlewareHandler<ApiEnv> {
     const preflighted = preflight(c.req.raw)
     if (preflighted) c.res = preflighted
     else await next()
-    writeHeaders(c, gate, requestId)
+    writeHeaders(c, requestId)
     const route = routePath(c, -1)
     services.log({
       event: 'request',
@@ -51,7 +61,7 @@ export function observe(gate: Gate): MiddlewareHandler<ApiEnv> {
   }
 }
 
-function writeHeaders(c: Context<ApiEnv>, gate: Gate, requestId: string): void {
+function writeHeaders(c: Context<ApiEnv>, requestId: string): void {
   const { headers } = writable(c)
   for (const [name, value] of defaults) {
     if (!headers.has(name)) headers.set(name, value)
@@ -64,7 +74,7 @@ function writeHeaders(c: Context<ApiEnv>, gate: Gate, requestId: string): void {
     headers.set('RateLimit', limit)
   }
   headers.append('Vary', 'Origin')
-  for (const [name, value] of corsHeaders(gate, c.req.raw)) headers.set(name, value)
+  for (const [name, value] of corsHeaders(c)) headers.set(name, value)
 }
 
 /** An answer passed on from a fetch has headers that cannot be written; ours can. */

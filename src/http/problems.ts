@@ -3,7 +3,9 @@ import { HTTPException } from 'hono/http-exception'
 import { databaseProblem } from '#src/db/problem.ts'
 import { Problem, problemStatus, type ProblemCode } from '#src/domain/problem.ts'
 import type { ApiEnv } from './api.ts'
+import { noteRefusal } from './refusal.ts'
 import { describeError } from './request-log.ts'
+import { isScim, scimError } from './scim.ts'
 
 /** The title of each kind of problem; `/problems/<code>` answers with it, so that a problem's type can be followed. */
 export const problemTitles = {
@@ -47,11 +49,19 @@ function problemResponse(
     code,
     requestId: c.get('requestId'),
     ...(problem.fields ? { fields: problem.fields } : {}),
+    ...(problem.quota ? { quota: problem.quota } : {}),
     ...(code === 'limited' ? { 'violated-policies': violatedPolicies(c) } : {}),
   }
   const all: Record<string, string> = { 'Content-Type': 'application/problem+json', ...headers }
   if (problem.retryAfterMs !== undefined) all['Retry-After'] = String(Math.ceil(problem.retryAfterMs / 1000))
   if (code === 'unauthenticated') all['WWW-Authenticate'] = challenge(c)
+  if (isScim(c.req.path)) {
+    const error = scimError(problem, c.get('requestId'))
+    return new Response(error.body, {
+      status: error.status,
+      headers: { ...all, 'Content-Type': 'application/scim+json' },
+    })
+  }
   return new Response(JSON.stringify(body), { status, headers: all })
 }
 
@@ -70,6 +80,7 @@ export const onError: ErrorHandler<ApiEnv> = (error, c) => {
   const problem = toProblem(error)
   const log = c.get('log')
   log.reason ??= problem.code
+  if (problem.code === 'forbidden') noteRefusal(c)
   if (problem.code === 'internal' || problem.code === 'unavailable' || problem.code === 'timeout') {
     const { services } = c.get('gate')
     services.log({

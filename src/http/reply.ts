@@ -20,7 +20,6 @@ export function created<T extends JSONValue | object>(c: Context<ApiEnv>, locati
 /** One resource with its strong tag; 304 when the caller has this version. */
 export function single<T extends JSONValue | object>(c: Context<ApiEnv>, body: T, etag: string) {
   c.header('ETag', etag)
-  c.header('Cache-Control', 'private, no-cache')
   // A 304 has no body, so the typed client need not know of it.
   if (isFresh(c.req.header('if-none-match'), etag)) return c.body(null, 304) as unknown as never
   return c.json(body, 200)

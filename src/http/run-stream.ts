@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { readRecord } from '#src/actions/logs.ts'
+import { isStillLetIn } from '#src/actions/sessions.ts'
 import { watchLive } from '#src/cache/live.ts'
 import type { LogLine } from '#src/db/logs.ts'
 import type { Place, RunEvent, RunRecord } from '#src/db/run-record.ts'
@@ -11,6 +12,8 @@ import type { ApiEnv } from './api.ts'
 const most = { events: 500, lines: 100 }
 /** How long to go without a word before looking anyway: Redis may be away, and proxies close silent streams. */
 const patienceMs = 5_000
+/** How long somebody may go on listening who is not let in any more, once there is something to say or patience ends. */
+const lookMs = 3_000
 
 /**
  * A run's events and its log as server-sent events, from the beginning or after `Last-Event-ID`, until the run is over.
@@ -22,9 +25,10 @@ export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId, from?: s
   const { ctx } = c.var
   let after = placeOf(c.req.header('last-event-id') ?? from)
   // Asked before the stream begins, so that what is not there is a 404 like anywhere else.
-  let found = await readRecord(ctx, runId, after, most)
+  let found = await readRecord(ctx, runId, after, most, true)
   const encoder = new TextEncoder()
   let closed = false
+  let lookedMs = Date.now()
   let wake: () => void = () => undefined
   let moved = false
   const moves = () => {
@@ -55,7 +59,12 @@ export async function streamRunEvents(c: Context<ApiEnv>, runId: RunId, from?: s
         : ': waiting\n\n'
       if (found.events.length < most.events && found.lines.length < most.lines) await word()
       if (closed) return
-      found = await readRecord(ctx, runId, after, most)
+      if (Date.now() - lookedMs >= lookMs) {
+        // The client comes again, and is told why not.
+        if (!(await isStillLetIn(ctx))) return
+        lookedMs = Date.now()
+      }
+      found = await readRecord(ctx, runId, after, most, false)
     }
   }
 

@@ -1,7 +1,7 @@
 import { calculateJwkThumbprint, errors, importJWK, jwtVerify, SignJWT, type JWK } from 'jose'
 import * as z from 'zod'
 import { ids, type Id, type TenantId, type UserId } from '#src/domain/id.ts'
-import { roles, type Role } from '#src/domain/role.ts'
+import { roleName, type RoleName } from '#src/domain/role.ts'
 
 export const accessTokenMs = 10 * 60_000
 const audience = 'weir'
@@ -12,7 +12,7 @@ export type AccessClaims = {
   readonly tenantId: TenantId
   readonly userId: UserId
   readonly sessionId: Id<'session'>
-  readonly role: Role
+  readonly role: RoleName
 }
 type Verdict =
   | { readonly ok: true; readonly claims: AccessClaims }
@@ -31,7 +31,7 @@ const privateJwk = z.object({
   x: z.string(),
   d: z.string(),
 })
-const payloadShape = z.object({ sub: ids.user, tid: ids.tenant, sid: ids.session, role: z.enum(roles) })
+const payloadShape = z.object({ sub: ids.user, tid: ids.tenant, sid: ids.session, role: roleName })
 
 /** Access tokens: Ed25519 JWTs of ten minutes. The first key signs; both verify, so that keys can rotate. */
 export function createTokens(options: {

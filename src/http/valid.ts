@@ -3,7 +3,8 @@ import type { MiddlewareHandler, ValidationTargets } from 'hono'
 import type * as z from 'zod'
 import { fieldProblems } from '#src/domain/field-problem.ts'
 import { Problem } from '#src/domain/problem.ts'
-import { readText, refuseDepth } from './body.ts'
+import { readText } from './body.ts'
+import { refuseUnsafeJson } from './json-shape.ts'
 
 type Target = Extract<keyof ValidationTargets, 'json' | 'query' | 'param' | 'header'>
 
@@ -23,7 +24,7 @@ export function valid<T extends Target, S extends z.ZodType>(target: T, schema: 
       if (mediaType === undefined || !/^application\/([\w.-]+\+)?json$/.test(mediaType)) {
         throw new Problem('unsupported_media_type', 'Send the body as application/json.')
       }
-      refuseDepth(text)
+      refuseUnsafeJson(text)
       refuseMalformed(text)
     }
     return check(c, next)

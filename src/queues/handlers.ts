@@ -1,8 +1,8 @@
-import type { EngineServices } from '#src/engine/services.ts'
+import type { Services } from '#src/actions/context.ts'
 import type { JobHandlers } from './receive.ts'
 
 /** What each job does; every one of them may run twice. */
-export const jobHandlers = (services: EngineServices): JobHandlers => ({
+export const jobHandlers = (services: Services): JobHandlers => ({
   // Loaded with the first job of its kind: an isolate that only answers requests starts without the engine.
   run: async (payload, delivery) => {
     const { deliver } = await import('#src/engine/deliver.ts')
@@ -27,6 +27,14 @@ export const jobHandlers = (services: EngineServices): JobHandlers => ({
   answer: async (payload) => {
     const { takeResponse } = await import('#src/engine/answers.ts')
     await takeResponse(services, payload)
+  },
+  'audit-stream': async (payload) => {
+    const { deliverAuditStream } = await import('#src/engine/audit-stream.ts')
+    await deliverAuditStream(services, payload)
+  },
+  mail: async (payload) => {
+    const { deliverMail } = await import('#src/actions/mail.ts')
+    await deliverMail(services, payload)
   },
   tick: async () => {
     const { tick } = await import('#src/actions/tick.ts')

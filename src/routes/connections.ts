@@ -29,6 +29,7 @@ const newConnection = z.strictObject({
   config: z.record(z.string(), z.unknown()).default({}),
   secret: z.record(z.string(), z.unknown()).optional(),
   concurrency,
+  projectId: ids.project.optional(),
 })
 const change = z.strictObject({
   name: name.optional(),
@@ -53,6 +54,7 @@ const toJson = (connection: Connection) => ({
   id: connection.id,
   name: connection.name,
   kind: connection.kind,
+  ...(connection.projectId ? { projectId: connection.projectId } : {}),
   config: connection.config,
   hasSecret: connection.secret !== null,
   ...(connection.concurrency === null ? {} : { concurrency: connection.concurrency }),
@@ -75,9 +77,10 @@ export const connectionRoutes = newRoutes()
     c.header('ETag', etagOf(made.version))
     return created(c, `/v1/connections/${made.id}`, toJson(made))
   })
-  .get('/', valid('query', listQuery({})), async (c) =>
-    page(c, await readConnections(c.var.ctx, await pageRequest(c, c.req.valid('query'))), toJson),
-  )
+  .get('/', valid('query', listQuery({ project: ids.project.optional() })), async (c) => {
+    const { project, ...paging } = c.req.valid('query')
+    return page(c, await readConnections(c.var.ctx, await pageRequest(c, paging), project), toJson)
+  })
   .get('/:id', valid('param', oneConnection), async (c) => {
     const connection = await readConnection(c.var.ctx, c.req.valid('param').id)
     const etag = etagOf(connection.version)

@@ -31,9 +31,10 @@ const versionToJson = (version: VersionSummary) => ({
 })
 
 export const datasetRoutes = newRoutes()
-  .get('/', valid('query', listQuery({})), async (c) =>
-    page(c, await readDatasets(c.var.ctx, await pageRequest(c, c.req.valid('query'))), toJson),
-  )
+  .get('/', valid('query', listQuery({ project: ids.project.optional() })), async (c) => {
+    const { project, ...paging } = c.req.valid('query')
+    return page(c, await readDatasets(c.var.ctx, await pageRequest(c, paging), project), toJson)
+  })
   .get('/:id', valid('param', oneDataset), async (c) => {
     const { versions, ...dataset } = await readDataset(c.var.ctx, c.req.valid('param').id)
     const body = { ...toJson(dataset), versions: versions.map(versionToJson) }

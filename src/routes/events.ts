@@ -4,8 +4,9 @@ import { identifySender, readWebhook, receiveEvent, rotateWebhook } from '#src/a
 import { ids } from '#src/domain/id.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { newRoutes, type ApiEnv } from '#src/http/api.ts'
-import { readText, refuseDepth } from '#src/http/body.ts'
+import { readText } from '#src/http/body.ts'
 import { defer } from '#src/http/defer.ts'
+import { refuseUnsafeJson } from '#src/http/json-shape.ts'
 import { addressBucket, countLeniently, enforce } from '#src/http/limits.ts'
 import { created } from '#src/http/reply.ts'
 import { valid } from '#src/http/valid.ts'
@@ -44,7 +45,7 @@ export const eventRoutes = newRoutes().post('/:triggerId', valid('param', oneTri
     owner: `${sender.tenantId}:event:${triggerId}`,
   })
   if (counted) enforce(c, counted)
-  refuseDepth(body)
+  refuseUnsafeJson(body)
   const { runId, repeated, send } = await receiveEvent(services, sender, c.get('trace').traceparent)
   defer(c, send())
   return c.json({ runId }, 202, repeated ? { 'Idempotency-Replayed': 'true' } : {})

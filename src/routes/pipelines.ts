@@ -22,6 +22,8 @@ import { valid } from '#src/http/valid.ts'
 import { reason } from './reason.ts'
 
 const onePipeline = z.object({ id: ids.pipeline })
+/** The project that it is made in. */
+const where = z.strictObject({ project: ids.project.optional() })
 const pause = z.strictObject({ reason: reason.optional() })
 
 /** The body is the definition itself, in YAML or JSON, as it would stand in a file. */
@@ -43,6 +45,7 @@ const summary = (pipeline: Pipeline) => ({
   id: pipeline.id,
   name: pipeline.name,
   ...(pipeline.definition.description ? { description: pipeline.definition.description } : {}),
+  ...(pipeline.projectId ? { projectId: pipeline.projectId } : {}),
   version: pipeline.version,
   ...(pipeline.pausedAt ? { paused: pausedToJson(pipeline.pausedAt, pipeline) } : {}),
   createdAt: pipeline.createdAt.toISOString(),
@@ -62,15 +65,16 @@ const versionToJson = (version: PipelineVersion) => ({
 })
 
 export const pipelineRoutes = newRoutes()
-  .post('/', async (c) => {
-    const made = await createPipeline(c.var.ctx, await readSource(c))
+  .post('/', valid('query', where), async (c) => {
+    const made = await createPipeline(c.var.ctx, await readSource(c), c.req.valid('query').project)
     c.header('ETag', etagOf(made.version))
     return created(c, `/v1/pipelines/${made.id}`, made)
   })
   .post('/check', async (c) => c.json(await checkPipeline(c.var.ctx, await readSource(c)), 200))
-  .get('/', valid('query', listQuery({})), async (c) =>
-    page(c, await readPipelines(c.var.ctx, await pageRequest(c, c.req.valid('query'))), summary),
-  )
+  .get('/', valid('query', listQuery({ project: ids.project.optional() })), async (c) => {
+    const { project, ...paging } = c.req.valid('query')
+    return page(c, await readPipelines(c.var.ctx, await pageRequest(c, paging), project), summary)
+  })
   .get('/:id', valid('param', onePipeline), async (c) => {
     const pipeline = await readPipeline(c.var.ctx, c.req.valid('param').id)
     return single(c, toJson(pipeline), etagOf(pipeline.version))

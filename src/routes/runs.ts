@@ -1,11 +1,11 @@
 import * as z from 'zod'
 import { markRun, markStep, rerunRun, setPriority } from '#src/actions/control.ts'
 import { readEvents, readLogs } from '#src/actions/logs.ts'
-import { cancelRun, readQuality, readRun, readRuns, startRun } from '#src/actions/runs.ts'
-import type { QualityResult, Run, Step } from '#src/db/runs.ts'
+import { cancelRun, readItems, readQuality, readRun, readRuns, startRun } from '#src/actions/runs.ts'
+import type { Item, QualityResult, Run, Step } from '#src/db/runs.ts'
 import { ids } from '#src/domain/id.ts'
 import { logLevels } from '#src/domain/log.ts'
-import { runStates } from '#src/domain/run-state.ts'
+import { runStates, stepStates } from '#src/domain/run-state.ts'
 import { newRoutes } from '#src/http/api.ts'
 import { etagOfBody } from '#src/http/etag.ts'
 import { listQuery, page, pageRequest, single } from '#src/http/reply.ts'
@@ -39,6 +39,7 @@ const logFilters = {
   search: z.string().min(1).max(200).optional(),
   after: number.optional(),
 }
+const itemFilters = { state: z.enum(stepStates).optional() }
 const filters = { pipelineId: ids.pipeline.optional(), state: z.enum(runStates).optional() }
 
 const times = (of: { startedAt: Date | null; finishedAt: Date | null }) => ({
@@ -73,7 +74,17 @@ const stepToJson = (step: Step) => ({
   ...(step.error ? { error: step.error } : {}),
   ...(step.copiedFrom ? { copiedFrom: step.copiedFrom } : {}),
   ...(step.waitsFor ? { waitsFor: step.waitsFor } : {}),
+  ...(step.items ? { items: step.items } : {}),
   ...times(step),
+})
+
+const itemToJson = ({ item, state, attempt, error, waitsFor, ...when }: Item) => ({
+  item,
+  state,
+  attempt,
+  ...(error ? { error } : {}),
+  ...(waitsFor ? { waitsFor } : {}),
+  ...times(when),
 })
 
 const qualityToJson = ({ column, ...result }: QualityResult) => ({ ...result, ...(column ? { column } : {}) })
@@ -109,6 +120,20 @@ export const runRoutes = newRoutes()
     const request = await pageRequest(c, { limit, cursor })
     return page(c, await readLogs(c.var.ctx, c.req.valid('param').id, filter, request), lineToJson)
   })
+  .get(
+    '/:id/steps/:step/items',
+    valid('param', oneStep),
+    valid('query', listQuery(itemFilters)),
+    async (c) => {
+      const { id, step } = c.req.valid('param')
+      const { state, limit, cursor } = c.req.valid('query')
+      return page(
+        c,
+        await readItems(c.var.ctx, id, step, state, await pageRequest(c, { limit, cursor })),
+        itemToJson,
+      )
+    },
+  )
   .post('/:id/cancel', valid('param', oneRun), async (c) =>
     c.json(await cancelRun(c.var.ctx, c.req.valid('param').id), 202),
   )

@@ -50,9 +50,15 @@ export async function savePipeline(api: Api, steps: readonly object[]): Promise<
 }
 
 /** Steps that do nothing, one after the other. */
-export const idleSteps = (count: number): object[] =>
+export const idleSteps = (count: number): object[] => steps(count, () => ({ wait: { for: '0s' } }))
+
+/** Steps that each make a dataset of one row, one after the other. */
+export const makingSteps = (count: number): object[] =>
+  steps(count, (i) => ({ sql: 'select 1 as n', into: `ones_${i}` }))
+
+const steps = (count: number, what: (i: number) => object): object[] =>
   Array.from({ length: count }, (_, i) => ({
     id: `s${i}`,
-    wait: { for: '0s' },
+    ...what(i),
     ...(i === 0 ? {} : { after: [`s${i - 1}`] }),
   }))

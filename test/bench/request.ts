@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildProgram } from '#local/build.ts'
@@ -13,6 +13,7 @@ import type { TenantId } from '#src/domain/id.ts'
 import { caller, idleSteps, savePipeline, withBenchStack } from './bench-stack.ts'
 import { inParallel, openClient } from './client.ts'
 import { measured, type Benchmark } from './measure.ts'
+import { cpuOf } from './process-cpu.ts'
 
 const rounds = 5
 /** Within the thousand a minute that one key may do, whose answers a round takes. */
@@ -37,8 +38,8 @@ export const request: Benchmark = {
         await load(`${stack.url}/v1/runs`, key, 400)
         await load(floorWorker.url, key, 400)
         for (const own of keys.slice(1)) {
-          ours.push(await cpuOf(worker.pid(), () => load(`${stack.url}/v1/runs`, own, requests)))
-          floors.push(await cpuOf(floorWorker.pid(), () => load(floorWorker.url, own, requests)))
+          ours.push((await cpuOf(worker.pid(), () => load(`${stack.url}/v1/runs`, own, requests))) / requests)
+          floors.push((await cpuOf(floorWorker.pid(), () => load(floorWorker.url, own, requests))) / requests)
         }
         say(
           `CPU a request: ${ours.map((us) => us.toFixed(0)).join(', ')} µs against ${floors.map((us) => us.toFixed(0)).join(', ')} µs`,
@@ -67,7 +68,9 @@ async function startFloor(stack: Stack, key: string): Promise<WorkerHost> {
   })
   const sent = await recorded(async () => {
     const limit = { ...defaultLimits.apiKey, limit: 1e9 }
-    await count(redis, [{ policy: limit, owner: `${tenant.id}:floor` }], new Date(), 'public:api-key:floor')
+    await count(redis, [{ policy: limit, owner: `${tenant.id}:floor` }], new Date(), {
+      apiKeyKey: 'public:api-key:floor',
+    })
     await listRuns(database.tenant(tenant.id, 'floor'), {}, 50)
   })
   const eval_ = sent.find(
@@ -109,20 +112,6 @@ async function recorded(work: () => Promise<void>): Promise<unknown[]> {
     globalThis.fetch = real
   }
   return bodies
-}
-
-/** Microseconds of CPU that the process used for each request. */
-async function cpuOf(pid: number, work: () => Promise<void>): Promise<number> {
-  const before = await ticks(pid)
-  await work()
-  return (((await ticks(pid)) - before) * 10_000) / requests
-}
-
-/** utime and stime of the process, in ticks of 10 ms (proc_pid_stat(5)). */
-async function ticks(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return Number(fields[11]) + Number(fields[12])
 }
 
 async function load(url: string, key: string, total: number): Promise<void> {

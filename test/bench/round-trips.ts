@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { Stack } from '#local/stack.ts'
+import { price } from '#src/domain/price.ts'
 import { caller, idleSteps, savePipeline, withBenchStack } from './bench-stack.ts'
 import { openClient } from './client.ts'
 import { measured, type Benchmark } from './measure.ts'
@@ -9,19 +10,6 @@ import { allSucceeded } from './shapes.ts'
 const steps = 40
 const runs = 25
 const rounds = 5
-
-/**
- * Dollars, by the vendors' price lists of 2026: upstash.com/pricing/qstash (pay as you go, $1 per 100,000 messages),
- * upstash.com/pricing/redis ($0.20 per 100,000 commands, each command of a pipeline counts), neon.com/pricing ($0.106
- * per CU-hour of compute, one CU being one core), developers.cloudflare.com/workers/platform/pricing ($0.02 per million
- * milliseconds of CPU).
- */
-const price = {
-  message: 1 / 100_000,
-  command: 0.2 / 100_000,
-  databaseMs: 0.106 / 3_600_000,
-  workerMs: 0.02 / 1_000_000,
-}
 
 type Counts = { neon: number; statements: number; redis: number; commands: number; messages: number }
 

@@ -3,6 +3,7 @@ import { cpus, release, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildWhenStale, root } from '#local/build.ts'
+import { authOverhead, grantCheck, rlsClaim } from './access.ts'
 import { besidePeers } from './beside.ts'
 import { burst } from './burst.ts'
 import { chain } from './chain.ts'
@@ -13,6 +14,7 @@ import { scheduleJitter } from './jitter.ts'
 import type { Benchmark, Measure, Target } from './measure.ts'
 import { memory } from './memory.ts'
 import { peers } from './peers.ts'
+import { refresh } from './refresh.ts'
 import { request } from './request.ts'
 import { roundTrips } from './round-trips.ts'
 import { sandbox } from './sandbox.ts'
@@ -27,6 +29,10 @@ const benchmarks: readonly Benchmark[] = [
   chain,
   burst,
   request,
+  authOverhead,
+  rlsClaim,
+  grantCheck,
+  refresh,
   sandbox,
   size,
   startup,

@@ -93,9 +93,9 @@ function holdRuns() {
 }
 
 async function signIn(password = tenant.password) {
-  await page.getByLabel('E-mail').fill(tenant.email)
+  await page.getByLabel('E-mail', { exact: true }).fill(tenant.email)
   await page.getByLabel('Password').fill(password)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
 }
 
 const heading = (name: string | RegExp) => page.getByRole('heading', { level: 1, name })
@@ -223,12 +223,12 @@ it('signs up, and fits a narrow window', async () => {
   const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)
   await page.goto('/sign-up')
   await page.getByLabel('Organisation').fill('Acme')
-  await page.getByLabel('E-mail').fill('nobody@nowhere')
+  await page.getByLabel('E-mail', { exact: true }).fill('nobody@nowhere')
   await page.getByLabel('Password').fill('correct horse')
   await page.getByRole('button', { name: 'Sign up' }).click()
   await page.getByRole('alert').waitFor()
-  expect(await page.getByLabel('E-mail').getAttribute('aria-invalid')).toBe('true')
-  await page.getByLabel('E-mail').fill(`${crypto.randomUUID()}@example.com`)
+  expect(await page.getByLabel('E-mail', { exact: true }).getAttribute('aria-invalid')).toBe('true')
+  await page.getByLabel('E-mail', { exact: true }).fill(`${crypto.randomUUID()}@example.com`)
   await page.getByRole('button', { name: 'Sign up' }).click()
   await page.getByText('There is no pipeline yet.').waitFor()
   expect(await fits()).toBe(true)

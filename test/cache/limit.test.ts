@@ -2,10 +2,19 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parseCachedApiKey } from '#src/cache/api-keys.ts'
+import { apiKeyCacheKey, cacheApiKey, parseCachedApiKey } from '#src/cache/api-keys.ts'
 import { count, countScript, countScriptSha } from '#src/cache/limit.ts'
+import { cacheMember, parseMember } from '#src/cache/members.ts'
 import type { Cache } from '#src/cache/redis.ts'
+import { requestsKey } from '#src/cache/requests.ts'
+import {
+  cacheTenantRecord,
+  keepTenantRecord,
+  parseTenantRecord,
+  tenantRecordKey,
+} from '#src/cache/tenant-record.ts'
 import { newId } from '#src/domain/id.ts'
+import type { TenantRecord } from '#src/domain/tenant-record.ts'
 import { world, type World } from '#test/support/world.ts'
 
 let real: World
@@ -17,6 +26,16 @@ beforeAll(async () => {
 afterAll(() => real.close())
 
 const policy = { name: 'test', limit: 10, windowMs: 60_000 }
+const record: TenantRecord = {
+  suspended: false,
+  ipAllow: [],
+  origins: [],
+  limits: {},
+  overQuota: [],
+  requireSso: false,
+  mfaRoles: [],
+  roles: {},
+}
 const someone = () => `public:test:${crypto.randomUUID()}`
 
 /** How many of `tries` are let in at that moment. */
@@ -83,12 +102,64 @@ describe('the sliding window', () => {
     expect((await count(cache, [{ policy, owner: wide }], now)).standing.remaining).toBe(8)
   })
 
-  it('reads a key in the same call, whether it is there or not', async () => {
-    const owner = someone()
-    const name = `${owner}:read`
-    expect((await count(cache, [{ policy, owner }], new Date(), name)).read).toBeNull()
-    await cache.set(name, '123', { ex: 30 })
-    expect((await count(cache, [{ policy, owner }], new Date(), name)).read).toBe('123')
+  it('reads what is known of a user in the same call, whether it is there or not', async () => {
+    const tenantId = newId('tenant')
+    const owner = `${tenantId}:someone`
+    const caller = {
+      tenantId,
+      endedKey: `${owner}:ended`,
+      memberKey: `${owner}:member`,
+      recordKey: tenantRecordKey(tenantId),
+    }
+    const buckets = [{ policy, owner }] as const
+    expect((await count(cache, buckets, new Date(), caller)).known).toEqual({
+      credential: null,
+      member: null,
+      record: null,
+    })
+    await cache.set(caller.memberKey, 'viewer', { ex: 30 })
+    await cacheTenantRecord(cache, tenantId, { ...record, limits: { user: 3 } })
+    const counted = await count(cache, buckets, new Date(), caller)
+    expect(counted.known.member).toBe('viewer')
+    expect(parseTenantRecord(counted.known.record)).toEqual({ ...record, limits: { user: 3 } })
+    expect(counted.standing).toMatchObject({ remaining: 1, policy: { limit: 3 } })
+    expect((await count(cache, buckets, new Date(), caller)).allowed).toBe(true)
+    expect((await count(cache, buckets, new Date(), caller)).allowed).toBe(false)
+    expect(await cache.hget(requestsKey(new Date()), tenantId)).toBe('3')
+  })
+
+  it('finds the tenant and the owner of an API key by what is cached of it', async () => {
+    const [tenantId, owner] = [newId('tenant'), newId('user')]
+    const hash = crypto.randomUUID()
+    const apiKeyKey = apiKeyCacheKey(hash)
+    const buckets = [{ policy, owner: someone() }] as const
+    expect((await count(cache, buckets, new Date(), { apiKeyKey })).known.credential).toBeNull()
+    await cacheApiKey(cache, hash, {
+      tenantId,
+      keyId: newId('apiKey'),
+      owner,
+      role: 'owner',
+      scopes: ['runs:read'],
+      ipAllow: [],
+    })
+    await cacheMember(cache, tenantId, owner, 'gone')
+    await cacheTenantRecord(cache, tenantId, { ...record, limits: { apiKey: 4 } })
+    const { known, standing } = await count(cache, buckets, new Date(), { apiKeyKey })
+    expect(parseCachedApiKey(known.credential)).toMatchObject({ tenantId, owner })
+    expect(parseMember(known.member)).toBe('gone')
+    expect(parseTenantRecord(known.record)?.limits).toEqual({ apiKey: 4 })
+    expect(standing.policy.limit).toBe(4)
+    expect(await cache.hget(requestsKey(new Date()), tenantId)).toBe('1')
+  })
+
+  it('takes no newer record’s place with an older one', async () => {
+    const tenantId = newId('tenant')
+    await cacheTenantRecord(cache, tenantId, { ...record, suspended: true })
+    await keepTenantRecord(cache, tenantId, record)
+    const kept = parseTenantRecord(await cache.get<string>(tenantRecordKey(tenantId)))
+    expect(kept?.suspended).toBe(true)
+    for (const bad of [null, '', '{}', '0 0 {}', '0 0 x', JSON.stringify(record)])
+      expect(parseTenantRecord(bad)).toBeUndefined()
   })
 
   it('leaves nothing behind for ever', async () => {
@@ -106,20 +177,34 @@ describe('the sliding window', () => {
 
 describe('what the cache holds', () => {
   it('is believed only when it has the form that was written', () => {
-    const [tenantId, keyId] = [newId('tenant'), newId('apiKey')]
-    expect(parseCachedApiKey(`${tenantId} ${keyId} 0 runs:read,runs:write`)).toEqual({
+    const [tenantId, keyId, owner, projectId] = [
+      newId('tenant'),
+      newId('apiKey'),
+      newId('user'),
+      newId('project'),
+    ]
+    expect(parseCachedApiKey(`${tenantId} ${keyId} ${owner} admin - 0 - runs:read,runs:write`)).toEqual({
       tenantId,
       keyId,
+      owner,
+      role: 'admin',
+      ipAllow: [],
       scopes: ['runs:read', 'runs:write'],
     })
-    expect(parseCachedApiKey(`${tenantId} ${keyId} 1700000000000 root`)).toEqual({
+    const bound = `${tenantId} ${keyId} ${owner} viewer ${projectId} 1700000000000 10.0.0.0/8,::1 root`
+    expect(parseCachedApiKey(bound)).toEqual({
       tenantId,
       keyId,
+      owner,
+      role: 'viewer',
+      projectId,
+      ipAllow: ['10.0.0.0/8', '::1'],
       scopes: [],
       expiresAt: new Date(1_700_000_000_000),
     })
     expect(parseCachedApiKey('revoked')).toBe('revoked')
-    for (const bad of [null, '', '1', '{}', `${keyId} ${tenantId} 0 runs:read`]) {
+    const former = `${tenantId} ${keyId} 0 runs:read`
+    for (const bad of [null, '', '1', '{}', 'changed', former, bound.replace(owner, keyId)]) {
       expect(parseCachedApiKey(bad)).toBeUndefined()
     }
   })

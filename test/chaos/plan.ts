@@ -60,13 +60,16 @@ ${steps.map(({ id, yaml }) => `  - { id: ${id}, ${yaml} }`).join('\n')}
 /** Steps that read nothing come after some others, under any rule and sometimes a condition; readers follow their data. */
 function written(from: Random, step: Made, before: readonly Made[]): Made {
   if (!step.anyOrder || before.length === 0) return step
-  const after = from.chance(0.4) ? [] : before.filter(() => from.chance(0.4)).map(({ id }) => id)
+  const after = from.chance(0.4)
+    ? before.slice(-1).map(({ id }) => id)
+    : before.filter(() => from.chance(0.3)).map(({ id }) => id)
   const when = from.pick(whens)
   const made =
     after.length > 0 ? { ...step, yaml: `${step.yaml}, after: [${after.join(', ')}], when: ${when}` } : step
-  // Who does not wait for all of them may find no outcome to go by.
-  const mayAsk = after.length === 0 || !['always', 'one_success', 'one_failed'].includes(when)
-  return from.chance(0.15) && mayAsk ? onlyIf(from, made, before) : made
+  // Who does not wait for all of them may find no outcome to go by, and another run's is not the step's own.
+  const waits = after.length === 0 || !['always', 'one_success', 'one_failed'].includes(when)
+  const others = waits ? before.filter(({ child }) => !child) : []
+  return from.chance(0.15) && others.length > 0 ? onlyIf(from, made, others) : made
 }
 
 /** The outcome of an earlier step decides whether this one is skipped. */

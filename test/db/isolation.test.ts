@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { claimSigner } from '#src/db/claim.ts'
+import { accessOf } from '#src/domain/access.ts'
 import { newId, type TenantId } from '#src/domain/id.ts'
 import { plannedPipeline } from '#test/support/engine-calls.ts'
 import { world, type Tenant, type World } from '#test/support/world.ts'
@@ -72,6 +73,30 @@ async function fillEveryTable(tenant: TenantId): Promise<void> {
     `insert into channels (tenant_id, id, name, kind, config) values ($1, $2, 'c', 'webhook', '{}')`,
     [tenant, newId('channel')],
   )
+  await insert(
+    `insert into invitations (tenant_id, id, email, role, token_hash, invited_by, expires_at) values ($1, $2, 'i@example.com', 'viewer', $2, 'x', now())`,
+    [tenant, newId('invitation')],
+  )
+  await insert(
+    `insert into integrations (tenant_id, kind, address) values ($1, 'vault', 'https://v.example')`,
+    [tenant],
+  )
+  await insert(
+    `insert into former_members (tenant_id, user_id, role, joined_at) values ($1, 'usr_x', 'viewer', now())`,
+    [tenant],
+  )
+  await insert(
+    `insert into service_accounts (tenant_id, id, name, role, created_by) values ($1, $2, 'a', 'viewer', 'x')`,
+    [tenant, newId('serviceAccount')],
+  )
+  for (const one of [
+    `meterings (tenant_id, pipeline_id, version_id, runs) values ($1, 'p', 'v', 1)`,
+    `usage (tenant_id, day, meter, amount) values ($1, current_date, 'runs', 1)`,
+    `usage_totals (tenant_id, month, meter, amount) values ($1, '2020-01-01', 'runs', 1)`,
+    `request_counts (tenant_id, day, epoch, amount) values ($1, current_date, 'e', 1)`,
+    `stored_files (tenant_id, connection_id, name, bytes) select tenant_id, id, 'f', 1 from connections where tenant_id = $1`,
+  ])
+    await insert(`insert into ${one}`, [tenant])
   const trigger = newId('trigger')
   await insert(
     `insert into triggers (tenant_id, id, pipeline_id, key, kind, definition) values ($1, $2, $3, 'd', 'dataset', '{}')`,
@@ -138,11 +163,52 @@ async function fillEveryTable(tenant: TenantId): Promise<void> {
     `insert into idempotency_keys (tenant_id, actor, key, fingerprint, state, locked_until) values ($1, 'x', 'k', 'f', 'running', now())`,
     [tenant],
   )
+  const [project, team] = [newId('project'), newId('team')]
+  await insert(`insert into projects (tenant_id, id, name, created_by) values ($1, $2, 'p', 'x')`, [
+    tenant,
+    project,
+  ])
+  await insert(`insert into teams (tenant_id, id, name, created_by) values ($1, $2, 't', 'x')`, [
+    tenant,
+    team,
+  ])
+  await insert(
+    `insert into team_members (tenant_id, team_id, user_id) select tenant_id, $2, user_id from memberships where tenant_id = $1`,
+    [tenant, team],
+  )
+  await insert(
+    `insert into roles (tenant_id, id, name, permissions, created_by) values ($1, $2, 'r', '{runs:read}', 'x')`,
+    [tenant, newId('role')],
+  )
+  await insert(
+    `insert into grants (tenant_id, id, team_id, project_id, level, created_by) values ($1, $2, $3, $4, 'read', 'x')`,
+    [tenant, newId('grant'), team, project],
+  )
+  const provider = newId('ssoProvider')
+  await insert(
+    `insert into sso_providers (tenant_id, id, name, issuer, client_id, client_auth, scopes, role_map, jit) values ($1, $2, 's', 'https://idp.example', 'c', 'none', '{}', '[]', true)`,
+    [tenant, provider],
+  )
+  await insert(`insert into sso_domains (tenant_id, domain, token) values ($1, 'd.example', 't')`, [tenant])
+  await insert(
+    `insert into sso_identities (tenant_id, issuer, subject, user_id, provider_id) select tenant_id, 'https://idp.example', 's', user_id, $2 from memberships where tenant_id = $1 limit 1`,
+    [tenant, provider],
+  )
+  await insert(
+    `insert into sso_attempts (tenant_id, state_hash, browser_hash, provider_id, sealed, expires_at) values ($1, $2, 'b', $2, 's', now())`,
+    [tenant, provider],
+  )
+  await insert(`insert into audit_heads (tenant_id, hash) values ($1, '') on conflict do nothing`, [tenant])
+  await insert(
+    `insert into audit_streams (tenant_id, id, name, url) values ($1, $2, 's', 'https://example.com')`,
+    [tenant, newId('auditStream')],
+  )
 }
 
 const key = () => Buffer.from(inject('env')['CLAIM_KEY'] ?? '', 'base64url')
 const signed = (text: string, by: Buffer = key()) =>
   `${text}.${createHmac('sha256', by).update(text).digest('hex')}`
+const scope = accessOf({ kind: 'job', job: 'test' })
 const soon = () => Math.floor(Date.now() / 1000) + 60
 const claimOf = (tenant: TenantId) =>
   claimSigner(inject('env')['CLAIM_KEY'] ?? '', () => new Date())(tenant, 'test')
@@ -234,8 +300,14 @@ describe('the wall', () => {
   it.each([
     ['no claim', async () => undefined],
     ['an empty claim', async () => ''],
-    ['an expired claim', async () => signed(`${globex.id}.test.${Math.floor(Date.now() / 1000) - 1}`)],
-    ['a claim under another key', async () => signed(`${globex.id}.test.${soon()}`, Buffer.alloc(32, 7))],
+    [
+      'an expired claim',
+      async () => signed(`${globex.id}.test.${scope}.${Math.floor(Date.now() / 1000) - 1}`),
+    ],
+    [
+      'a claim under another key',
+      async () => signed(`${globex.id}.test.${scope}.${soon()}`, Buffer.alloc(32, 7)),
+    ],
     [
       'another tenant put into a good claim',
       async () => (await claimOf(acme.id)).replace(acme.id, globex.id),
@@ -244,7 +316,7 @@ describe('the wall', () => {
       'a later expiry put into a good claim',
       async () => (await claimOf(globex.id)).replace(/\.\d+\./, `.${soon() + 9999}.`),
     ],
-    ['a claim without its signature', async () => `${globex.id}.test.${soon()}`],
+    ['a claim without its signature', async () => `${globex.id}.test.${scope}.${soon()}`],
     ['a claim with more after it', async () => `${await claimOf(globex.id)}0`],
   ])('shows nothing at all under %s', async (_, claim) => {
     const forged = await claim()
@@ -328,7 +400,7 @@ describe('the wall', () => {
     for (const claim of [
       undefined,
       await claimOf(acme.id),
-      signed(`${globex.id}.test.${soon()}`, Buffer.alloc(32, 7)),
+      signed(`${globex.id}.test.${scope}.${soon()}`, Buffer.alloc(32, 7)),
     ]) {
       expect(await reached(claim, `select 1 from data."${version}"`)).toBe(0)
       await expect(attempt(claim, `insert into data."${version}" values (1)`)).rejects.toMatchObject({

@@ -63,6 +63,16 @@ steps:
     })
   })
 
+  it('may have tags, by which its usage is told apart', () => {
+    const step = 'steps: [{ id: pause, wait: { for: 5s } }]'
+    expect(definitionOf(`tags: { team: finance }\n${step}`).tags).toEqual({ team: 'finance' })
+    expect(definitionOf(step)).not.toHaveProperty('tags')
+    expect(problemsOf(`tags: [finance]\n${step}`).map(({ path }) => path)).toEqual(['tags'])
+    expect(problemsOf(`tags: { team: '' }\n${step}`).map(({ path }) => path)).toEqual(['tags.team'])
+    const many = Array.from({ length: 21 }, (_, i) => `t${i}: x`).join(', ')
+    expect(problemsOf(`tags: { ${many} }\n${step}`).map(({ path }) => path)).toEqual(['tags'])
+  })
+
   it('means the same in JSON', () => {
     const steps = [{ id: 'a', wait: { for: '0s' } }]
     const inJson = parsePipeline(

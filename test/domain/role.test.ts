@@ -19,8 +19,9 @@ describe('roles', () => {
     }
   })
 
-  it('let everyone see runs, and operators start them without changing pipelines', () => {
-    for (const role of roles) expect(can(user(role), 'runs:read')).toBe(true)
+  it('let everyone but guests see runs, and operators start them without changing pipelines', () => {
+    expect(permissionsOf(user('guest'))).toEqual([])
+    for (const role of roles.filter((one) => one !== 'guest')) expect(can(user(role), 'runs:read')).toBe(true)
     expect(can(user('operator'), 'runs:write')).toBe(true)
     expect(can(user('operator'), 'pipelines:write')).toBe(false)
   })

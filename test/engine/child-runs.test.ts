@@ -88,6 +88,25 @@ steps: [{ id: a, sql: "select \${params.n} as n", into: made_by_child }]`,
     await acme.fetch(`/v1/runs/${child?.id}/cancel`, { method: 'POST' })
   })
 
+  it('leaves a child alone that it does not wait for when it is cancelled or marked', async () => {
+    for (const how of ['cancel', 'mark']) {
+      const name = fresh()
+      await pipeline(acme, `steps: [{ id: a, wait: { for: 1h } }]`, name)
+      const calls = `${calling(name, ', wait: false')}\n  - { id: hold, wait: { for: 1h }, after: [sub] }`
+      const parent = await start(acme, await pipeline(acme, calls))
+      await until(
+        'the step after it to wait',
+        async () => (await stepRow(owner, parent, 'hold')).state === 'waiting',
+      )
+      const body = how === 'mark' ? { as: 'failed', reason: 'for the test' } : {}
+      await acme.fetch(`/v1/runs/${parent}/${how}`, { method: 'POST', body })
+      expect((await end(acme, parent)).state).toBe(how === 'mark' ? 'failed' : 'cancelled')
+      const [child] = await childrenOf(name)
+      expect(child?.state).toBe('waiting')
+      await acme.fetch(`/v1/runs/${child?.id}/cancel`, { method: 'POST' })
+    }
+  })
+
   it('fails with its child, and starts another one only where it has a policy of its own', async () => {
     const name = fresh()
     await pipeline(

@@ -90,7 +90,6 @@ async function claim(
     budget: startBudget(here.services.now, limits),
     signal: new AbortController().signal,
     progress: () => undefined,
-    leftBehind: [],
     definition: {
       script: {
         from,

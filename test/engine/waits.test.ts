@@ -5,6 +5,7 @@ import {
   connect,
   end,
   finished,
+  json,
   pipeline,
   readRun,
   start,
@@ -277,10 +278,12 @@ steps:
     const runId = await start(acme, id)
     type Waiting = { waitsFor?: { item: number; approval: { message: string } } }
     const waitsFor = await until('both items to wait', async () => {
-      const { steps } = await readRun(acme, runId)
-      const found = steps.flatMap((step) => (step as Waiting).waitsFor ?? [])
+      const asked = await acme.fetch(`/v1/runs/${runId}/steps/all/items?state=waiting`)
+      const { items } = await json<{ items: Waiting[] }>(asked, 200)
+      const found = items.flatMap((item) => item.waitsFor ?? [])
       return found.length === 2 && found
     })
+    expect((await readRun(acme, runId)).steps).toMatchObject([{ key: 'all', items: { total: 2, open: 2 } }])
     expect(waitsFor.map(({ item, approval }) => [item, approval.message])).toEqual([
       [1, 'Ship north?'],
       [2, 'Ship south?'],

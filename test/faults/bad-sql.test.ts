@@ -54,6 +54,35 @@ const hostile: [string, () => string, RegExp][] = [
   ],
   ['reads another tenant’s table', () => `select id from ${theirs}`, /has a schema in front/],
   ['reads the catalogue', () => 'select rolname from pg_roles', /PostgreSQL's own/],
+  [
+    'reads the catalogue by its schema',
+    () => 'select relname from pg_catalog.pg_class',
+    /has a schema in front/,
+  ],
+  [
+    'reads the information schema',
+    () => 'select table_name from information_schema.tables',
+    /schema in front/,
+  ],
+  ['reads our own tables', () => 'select id from public.connections', /has a schema in front/],
+  ['calls a function of ours', () => `select app.tenant_id() as a from mine`, /not allowed/],
+  ['makes a claim', () => `select app.enter() as a from mine`, /not allowed/],
+  ['reads a setting', () => `select current_setting('app.claim') as a from mine`, /not allowed/],
+  [
+    'asks another server',
+    () => `select * from dblink('host=127.0.0.1', 'select 1') as t(a int)`,
+    /not allowed/,
+  ],
+  ['reads a file', () => `select pg_read_file('/etc/passwd') as a from mine`, /not allowed/],
+  ['lists a folder', () => `select pg_ls_dir('/') as a from mine`, /not allowed/],
+  ['imports a large object', () => `select lo_import('/etc/passwd') as a from mine`, /not allowed/],
+  ['runs text as SQL', () => `select query_to_xml('select 1', true, true, '') as a from mine`, /not allowed/],
+  ['sleeps', () => 'select pg_sleep(60) as a from mine', /not allowed/],
+  ['ends other sessions', () => 'select pg_terminate_backend(1) as a from mine', /not allowed/],
+  ['tells others', () => `select pg_notify('x', 'y') as a from mine`, /not allowed/],
+  ['copies out', () => `copy mine to program 'sh'`, /must be a SELECT/],
+  ['changes its role', () => 'set role weir_system', /must be a SELECT/],
+  ['runs a block', () => 'do $$ begin end $$', /must be a SELECT/],
 ]
 
 const definition = (sql: string, into: string) =>

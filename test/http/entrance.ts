@@ -8,7 +8,7 @@ import { etagOf, expectedVersions, stale } from '#src/http/etag.ts'
 import { newApp } from '#src/http/middleware.ts'
 import { created, single } from '#src/http/reply.ts'
 import { valid } from '#src/http/valid.ts'
-import { apiKeyRoutes } from '#src/routes/api-keys.ts'
+import { apiKeyRoutes, ownKeyRoutes } from '#src/routes/api-keys.ts'
 import { callbackRoutes } from '#src/routes/callbacks.ts'
 import { eventRoutes } from '#src/routes/events.ts'
 import { healthRoutes } from '#src/routes/health.ts'
@@ -16,6 +16,7 @@ import { jwksRoutes } from '#src/routes/jwks.ts'
 import { meRoutes } from '#src/routes/me.ts'
 import { problemRoutes } from '#src/routes/problems.ts'
 import { schemaRoutes } from '#src/routes/schemas.ts'
+import { serviceAccountRoutes } from '#src/routes/service-accounts.ts'
 import { sessionRoutes } from '#src/routes/sessions.ts'
 import { signUpRoutes } from '#src/routes/sign-up.ts'
 import { world, type World } from '#test/support/world.ts'
@@ -43,6 +44,8 @@ export async function entrance(changes: Partial<Services> = {}) {
     .route('/v1/sessions', sessionRoutes)
     .route('/v1/me', meRoutes)
     .route('/v1/api-keys', apiKeyRoutes)
+    .route('/v1/me/api-keys', ownKeyRoutes)
+    .route('/v1/service-accounts', serviceAccountRoutes)
     .route('/v1/schemas', schemaRoutes)
     .route('/v1/things', things.routes)
   const pending = new Set<Promise<unknown>>()

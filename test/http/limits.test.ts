@@ -108,12 +108,17 @@ describe('limits', () => {
     expect(answers.filter((status) => status === 429)).toHaveLength(3)
   })
 
-  it('let one account be tried only so often, from wherever', async () => {
+  it('let one account be tried only so often, from one network and from all together', async () => {
     const acme = await door.owner()
     const wrong = json({ email: acme.email.toUpperCase(), password: 'wrong password' })
+    const wide = { ...few, signInAddress: { ...few.signInAddress, limit: 100 } }
+    const office = await entrance({ limits: wide, now: () => at })
+    const platform = office.from()
     const answers: number[] = []
-    for (let i = 0; i < 4; i++) answers.push((await door.send('/v1/sessions', wrong)).status)
+    for (let i = 0; i < 4; i++) answers.push((await office.send('/v1/sessions', wrong, platform)).status)
     expect(answers).toEqual([401, 401, 401, 429])
+    for (let i = 0; i < 5; i++) answers.push((await door.send('/v1/sessions', wrong)).status)
+    expect(answers.slice(4)).toEqual([401, 401, 401, 401, 429])
   })
 
   it('let one address try only so many accounts', async () => {
@@ -136,9 +141,12 @@ describe('limits', () => {
     expect(promised).toEqual([
       ['user', 100, 1],
       ['api-key', 1000, 1],
+      ['tenant', 1_000_000, 1],
       ['address', 30, 1],
       ['sign-in-address', 10, 15],
       ['sign-in-account', 10, 15],
+      ['refresh-address', 2000, 1],
+      ['factor', 5, 5],
     ])
   })
 })

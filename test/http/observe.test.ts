@@ -66,10 +66,16 @@ describe('every request', () => {
       await acme.fetch('/v1/me'),
       await door.send('/v1/me'),
       await door.send('/nowhere'),
+      await acme.fetch('/v1/things/one'),
+      await acme.fetch('/v1/things/one', { headers: { 'if-none-match': '*' } }),
+      await door.send('/v1/me', { method: 'OPTIONS', headers: { 'access-control-request-method': 'GET' } }),
     ]) {
       expect(answer.headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'")
       expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
       expect(answer.headers.get('referrer-policy')).toBe('no-referrer')
+      expect(answer.headers.get('cross-origin-opener-policy')).toBe('same-origin')
+      expect(answer.headers.get('cross-origin-resource-policy')).toBe('same-origin')
+      expect(answer.headers.get('permissions-policy')).toMatch(/\bcamera=\(\), .*\busb=\(\)/)
       expect(answer.headers.get('cache-control')).toBe('no-store')
       expect(answer.headers.get('strict-transport-security')).toMatch(/^max-age=\d{8}/)
     }

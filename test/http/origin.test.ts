@@ -63,8 +63,8 @@ describe('a change made with the cookie', () => {
   })
 
   it('needs no origin when it carries its own credential', async () => {
-    const answer = await acme.fetch('/v1/things', json({ name: 'thing' }, { origin: 'https://evil.example' }))
-    expect(answer.status).toBe(201)
+    expect((await acme.fetch('/v1/things', json({ name: 'thing' }))).status).toBe(201)
+    expect((await acme.fetch('/v1/things', json({ name: 'thing' }, { origin: own }))).status).toBe(201)
   })
 })
 
@@ -79,27 +79,51 @@ describe('pages of other sites', () => {
       },
     })
 
-  it('may read what a token lets them, if they are in the list', async () => {
-    const allowed = await preflight(friend)
-    expect(allowed.status).toBe(204)
-    expect(allowed.headers.get('access-control-allow-origin')).toBe(friend)
-    expect(allowed.headers.get('access-control-allow-headers')).toMatch(/Authorization/)
+  it('may do what a token lets them, if they are in the list', async () => {
     const answer = await acme.fetch('/v1/me', { headers: { origin: friend } })
     expect(answer.headers.get('access-control-allow-origin')).toBe(friend)
     expect(answer.headers.get('vary')).toContain('Origin')
+    expect((await acme.fetch('/v1/things', json({ name: 'thing' }, { origin: friend }))).status).toBe(201)
+  })
+
+  it('are told by a preflight how to ask, and nothing of who may', async () => {
+    const [friends, evils] = await Promise.all([preflight(friend), preflight('https://evil.example')])
+    for (const answer of [friends, evils]) {
+      expect(answer.status).toBe(204)
+      expect(answer.headers.get('access-control-allow-origin')).toBe('*')
+      expect(answer.headers.get('access-control-allow-headers')).toMatch(/Authorization/)
+      expect(answer.headers.get('access-control-allow-headers')).not.toMatch(/cookie/i)
+    }
+    expect((await preflight('null')).headers.has('access-control-allow-origin')).toBe(false)
+    const elsewhere = await door.send('/jobs/run', {
+      method: 'OPTIONS',
+      headers: { origin: friend, 'access-control-request-method': 'POST' },
+    })
+    expect(elsewhere.headers.has('access-control-allow-origin')).toBe(false)
   })
 
   it.each(['https://evil.example', 'null', 'https://friend.example.evil.example', 'http://friend.example'])(
-    'may not otherwise: %s',
+    'may not otherwise, and nothing is done: %s',
     async (origin) => {
-      for (const answer of [await preflight(origin), await acme.fetch('/v1/me', { headers: { origin } })]) {
+      const before = door.things.effects
+      for (const answer of [
+        await acme.fetch('/v1/me', { headers: { origin } }),
+        await acme.fetch('/v1/things', json({ name: 'thing' }, { origin })),
+        await acme.fetch('/v1/things', json({ name: 'thing' }, { origin, 'sec-fetch-site': 'cross-site' })),
+      ]) {
+        expect(answer.status).toBe(403)
         expect(answer.headers.has('access-control-allow-origin')).toBe(false)
       }
+      expect(door.things.effects).toBe(before)
     },
   )
 
   it('never get to use the cookie', async () => {
-    const answer = await preflight(friend)
-    expect(answer.headers.has('access-control-allow-credentials')).toBe(false)
+    for (const answer of [
+      await preflight(friend),
+      await acme.fetch('/v1/me', { headers: { origin: friend } }),
+      await door.send('/v1/me', { headers: { origin: friend, cookie: `__Host-access=${acme.accessToken}` } }),
+    ])
+      expect(answer.headers.has('access-control-allow-credentials')).toBe(false)
   })
 })

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { base64url, exportJWK, importJWK, SignJWT, type JWK, type JWTHeaderParameters } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '#src/domain/id.ts'
@@ -75,6 +75,87 @@ describe('access tokens', () => {
       typ: 'at+jwt',
       kid,
     })
+  })
+
+  it('outlive the rotation of keys by their own ten minutes, whichever isolate is asked', async () => {
+    let at = now.getTime()
+    const withKeys = (first: JWK, second?: JWK) =>
+      createTokens({
+        issuer,
+        key: JSON.stringify(first),
+        previousKey: second && JSON.stringify(second),
+        now: () => new Date(at),
+      })
+    const [older, newer] = [newKey(), newKey()]
+    const [before, during, after] = [withKeys(older), withKeys(newer, older), withKeys(newer)]
+    const good = async (isolate: typeof before, token: string) => (await isolate.verify(token)).ok
+    const { accessToken: old } = await before.issue(claims)
+    at += accessTokenMs - 1_000
+    const { accessToken: fresh } = await during.issue(claims)
+    expect([await good(before, old), await good(during, old), await good(after, old)]).toEqual([
+      true,
+      true,
+      false,
+    ])
+    // An isolate that has not heard of the new key refuses; the session is renewed, nobody signs in again.
+    expect([await good(before, fresh), await good(during, fresh), await good(after, fresh)]).toEqual([
+      false,
+      true,
+      true,
+    ])
+    at += 1_000
+    expect([await good(during, old), await good(during, fresh)]).toEqual([false, true])
+    at += accessTokenMs - 1_000
+    expect([await good(during, fresh), await good(after, fresh)]).toEqual([false, false])
+  })
+
+  it('are refused to the second by a clock that moves, forward and back', async () => {
+    let at = now.getTime()
+    const moving = createTokens({ issuer, key: JSON.stringify(key), now: () => new Date(at) })
+    const { accessToken } = await moving.issue(claims)
+    const standsAt = async (ms: number) => {
+      at = now.getTime() + ms
+      return (await moving.verify(accessToken)).ok
+    }
+    expect(await standsAt(accessTokenMs - 1_000)).toBe(true)
+    expect(await standsAt(accessTokenMs)).toBe(false)
+    expect(await standsAt(365 * 86_400_000)).toBe(false)
+    expect(await standsAt(0)).toBe(true)
+  })
+
+  it('of one issuer are nothing to another that has the same key', async () => {
+    const other = createTokens({ issuer: 'https://other.test', key: JSON.stringify(key), now: () => now })
+    const { accessToken } = await other.issue(claims)
+    expect(await verdictOn(accessToken)).not.toBe('accepted')
+  })
+
+  it('refuse every other algorithm, and HS256 under each way to write the public key', async () => {
+    const { keys } = await tokens.jwks()
+    const spki = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key.x ?? '' }, format: 'jwk' })
+    const secrets = [
+      spki.export({ type: 'spki', format: 'pem' }).toString(),
+      spki.export({ type: 'spki', format: 'der' }).toString('base64'),
+      JSON.stringify(keys[0]),
+      kid,
+    ]
+    for (const secret of secrets) {
+      const forged = await new SignJWT({
+        sub: claims.userId,
+        tid: claims.tenantId,
+        sid: claims.sessionId,
+        role: 'owner',
+      })
+        .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid })
+        .setIssuer(issuer)
+        .setAudience('weir')
+        .setIssuedAt(now)
+        .setExpirationTime('1h')
+        .sign(new TextEncoder().encode(secret.padEnd(32, '\0')))
+      expect(await verdictOn(forged)).toBe('jose_alg_not_allowed')
+    }
+    const header = (alg: string) => unsigned({ alg, typ: 'at+jwt', kid }, { sub: claims.userId }, 'AAAA')
+    for (const alg of ['ES256', 'RS256', 'PS512', 'HS512', 'eddsa', 'Ed448'])
+      expect(await verdictOn(header(alg))).not.toBe('accepted')
   })
 
   it('publish no private key', async () => {

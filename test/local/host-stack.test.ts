@@ -33,6 +33,7 @@ describe('the local stack', () => {
       'Redis is ready',
       'QStash is ready',
       'Object storage is ready',
+      'The mail service is ready',
       expect.stringMatching(/^Migrated: 0000_/),
     ])
     const warehouse = new pg.Client({ connectionString: first.warehouseUrl })

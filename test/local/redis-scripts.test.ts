@@ -118,16 +118,21 @@ describe.each(engines)('scripts on %s', (engine) => {
   })
 
   it("count the requests of Weir's own limits", async () => {
-    const [now, before, read] = [name(), name(), name()]
-    await world.redis.mset({ [before]: 4, [read]: 'held' })
+    const [now, before, requests, ended, member, record] = [name(), name(), name(), name(), name(), name()]
+    await world.redis.mset({ [before]: 4, [member]: 'viewer', [record]: '5 0 0 {}' })
     await world.redis.scriptLoad(countScript)
-    const count = () => world.redis.evalsha(countScriptSha, [now, before, read], [5, 500, 60_000])
+    const keys = [now, before, requests, ended, member, record]
+    // One bucket of 9, which the record makes 5; a tenant whose own bucket has no limit.
+    const count = () =>
+      world.redis.evalsha(countScriptSha, keys, [1, 1, 'ten_x', 60_000, 9, 500, 60_000, 0, 7, 6, 500, 60_000])
+    const known = [null, 'viewer', '5 0 0 {}']
     expect([await count(), await count(), await count(), await count()]).toEqual([
-      [0, 3, 'held'],
-      [0, 4, 'held'],
-      [0, 5, 'held'],
-      [1, 5, 'held'],
+      [0, 3, 5, ...known],
+      [0, 4, 5, ...known],
+      [0, 5, 5, ...known],
+      [1, 5, 5, ...known],
     ])
+    expect(await world.redis.hget(requests, 'ten_x')).toBe(3)
     expect(await world.redis.pttl(now)).toBeGreaterThan(50_000)
   })
 

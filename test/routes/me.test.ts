@@ -9,7 +9,7 @@ describe('me', () => {
     for (const each of [acme, globex]) {
       expect(await bodyOf(await each.fetch('/v1/me'))).toEqual({
         tenant: each.tenant,
-        user: { ...each.user, role: 'owner' },
+        user: { ...each.user, emailVerified: false, role: 'owner' },
         permissions: [...permissions],
       })
     }

@@ -26,10 +26,10 @@ describe('signing in', () => {
     expect(body).toMatchObject({ tenant: acme.tenant, user: { id: acme.user.id } })
     expect(await me(body.accessToken)).toBe(200)
     const cookies = answer.headers.getSetCookie()
-    expect(cookies).toHaveLength(2)
+    expect(cookies).toHaveLength(3)
     for (const cookie of cookies) {
       expect(cookie).toMatch(
-        /^__Host-(access|refresh)=[^;]+; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+        /^__Host-(access|refresh|device)=[^;]+; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
       )
       expect(cookie).not.toMatch(/domain/i)
     }

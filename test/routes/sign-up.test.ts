@@ -16,7 +16,7 @@ describe('signing up', () => {
     const body = await bodyOf<SignedUp>(answer)
     expect(answer.status).toBe(201)
     expect(body).toMatchObject({ tenant: { name: 'Acme' }, user: { email } })
-    expect(answer.headers.getSetCookie()).toHaveLength(2)
+    expect(answer.headers.getSetCookie()).toHaveLength(3)
     const me = await door.send('/v1/me', { headers: { authorization: `Bearer ${body.accessToken}` } })
     expect(await bodyOf(me)).toMatchObject({ tenant: body.tenant, user: { email, role: 'owner' } })
     expect(JSON.stringify(body)).not.toContain(password)

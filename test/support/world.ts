@@ -7,6 +7,7 @@ import { buildServices } from '#src/services.ts'
 import { grammar } from './grammar.ts'
 import { quickjs } from './quickjs.ts'
 import { serve } from './server.ts'
+import { mailbox, type KeptMail } from './mailbox.ts'
 import { newTenant, type Tenant } from './tenant.ts'
 
 export { password, type Tenant } from './tenant.ts'
@@ -17,6 +18,12 @@ export type World = {
   services: Services
   /** A fresh tenant with its owner and an API key. */
   tenant(): Promise<Tenant>
+  /** The mails that have come for an address so far, oldest first. */
+  mails: (to: string) => Promise<KeptMail[]>
+  /** Waits for the newest mail to an address whose subject begins like this, and gives the token of its link. */
+  mailedToken: (to: string, subject: string) => Promise<string>
+  /** Proves the address of a tenant's owner by the mail that signing up sent. */
+  verify(tenant: Tenant): Promise<void>
   close(): Promise<void>
 }
 
@@ -43,6 +50,7 @@ export async function world(
   const services = change({ ...buildServices(env, await grammar(), quickjs), log: () => undefined })
   const made = createApp(services, files)
   app = made
+  const { mails, mailedToken } = mailbox(variables)
 
   return {
     url: server.url,
@@ -52,6 +60,17 @@ export async function world(
       newTenant(server.url, (request, address) =>
         Promise.resolve(made.fetch(request, address === undefined ? platform : { ...platform, address })),
       ),
+    mails,
+    mailedToken,
+    async verify({ email }) {
+      const token = await mailedToken(email, 'Confirm your e-mail address')
+      const answer = await fetch(`${server.url}/v1/accounts/verify`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ token }),
+      })
+      if (answer.status !== 200) throw new Error(`verify: ${answer.status} ${await answer.text()}`)
+    },
     async close() {
       await Promise.allSettled(pending)
       await server.close()

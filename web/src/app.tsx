@@ -2,7 +2,8 @@ import { useSignal } from '@preact/signals'
 import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } from 'preact-iso'
 import { useEffect } from 'preact/hooks'
 import { session } from './browser.ts'
-import { destination, isEntrance } from './session.ts'
+import { destination, isEntrance, isOpen } from './session.ts'
+import { awaited } from './second-step.ts'
 import { Alert } from './ui/alert.tsx'
 import { Header } from './ui/header.tsx'
 import { Waiting } from './ui/waiting.tsx'
@@ -10,10 +11,15 @@ import styles from './app.module.css'
 
 const SignIn = lazy(() => import('./pages/sign-in/page.tsx').then((page) => page.SignInPage))
 const SignUp = lazy(() => import('./pages/sign-up/page.tsx').then((page) => page.SignUpPage))
+const Invitation = lazy(() => import('./pages/invitation/page.tsx').then((page) => page.InvitationPage))
+const Verify = lazy(() => import('./pages/verify/page.tsx').then((page) => page.VerifyPage))
+const Link = lazy(() => import('./pages/link/page.tsx').then((page) => page.LinkPage))
+const Reset = lazy(() => import('./pages/reset/page.tsx').then((page) => page.ResetPage))
 const Pipelines = lazy(() => import('./pages/pipelines/page.tsx').then((page) => page.PipelinesPage))
 const Pipeline = lazy(() => import('./pages/pipeline/page.tsx').then((page) => page.PipelinePage))
 const Runs = lazy(() => import('./pages/runs/page.tsx').then((page) => page.RunsPage))
 const Run = lazy(() => import('./pages/run/page.tsx').then((page) => page.RunPage))
+const Security = lazy(() => import('./pages/security/page.tsx').then((page) => page.SecurityPage))
 const NotFound = lazy(() => import('./pages/not-found/page.tsx').then((page) => page.NotFoundPage))
 
 /** Addresses of the API are no pages: links to them are followed by the browser. */
@@ -39,23 +45,31 @@ export function App() {
 function Content() {
   const place = useLocation()
   const state = session.state.value
-  const elsewhere = destination(state, place)
+  // Who is signed in and at the second step of another sign-in stays there.
+  const elsewhere =
+    awaited.value !== undefined && place.path === '/sign-in' ? undefined : destination(state, place)
   useEffect(() => void session.open(), [])
   useEffect(() => {
     if (elsewhere !== undefined) place.route(elsewhere, true)
   }, [elsewhere])
 
   if (state.state === 'failed') return <Alert problem={state.problem} retry={() => void session.open()} />
-  if (elsewhere !== undefined || (state.state !== 'ready' && !isEntrance(place.path))) return <Waiting />
+  if (elsewhere !== undefined || (state.state !== 'ready' && !isEntrance(place.path) && !isOpen(place.path)))
+    return <Waiting />
   return (
     <Router>
       <Route path="/" component={Pipelines} />
       <Route path="/sign-in" component={SignIn} />
       <Route path="/sign-up" component={SignUp} />
+      <Route path="/invitation" component={Invitation} />
+      <Route path="/verify" component={Verify} />
+      <Route path="/link" component={Link} />
+      <Route path="/reset" component={Reset} />
       <Route path="/pipelines" component={Pipelines} />
       <Route path="/pipelines/:id" component={Pipeline} />
       <Route path="/runs" component={Runs} />
       <Route path="/runs/:id" component={Run} />
+      <Route path="/security" component={Security} />
       <Route default component={NotFound} />
     </Router>
   )

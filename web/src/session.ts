@@ -75,18 +75,22 @@ export const SessionModel = createModel(({ fetch, alone, origin = '/' }: Environ
 const entrances = new Set(['/sign-in', '/sign-up'])
 export const isEntrance = (path: string): boolean => entrances.has(path)
 
+/** Where links in mails lead: for who is signed in as for who is not. */
+const open = new Set(['/invitation', '/verify', '/link', '/reset'])
+export const isOpen = (path: string): boolean => open.has(path)
+
 type Place = { path: string; url: string; query: Record<string, string> }
 
 /** Where somebody belongs instead: to the sign-in when signed out, and from there back to where they wanted to go. */
 export function destination(session: SessionState, { path, url, query }: Place): string | undefined {
-  if (session.state === 'out' && !isEntrance(path))
+  if (session.state === 'out' && !isEntrance(path) && !isOpen(path))
     return session.left || url === '/' ? '/sign-in' : `/sign-in?next=${encodeURIComponent(url)}`
   if (session.state === 'ready' && isEntrance(path)) return nextPath(query['next'])
   return undefined
 }
 
 /** Only a page of this site: a link to the sign-in must not lead elsewhere. */
-function nextPath(next = '/'): string {
+export function nextPath(next = '/'): string {
   const here = 'https://weir.invalid'
   const url = URL.canParse(next, here) ? new URL(next, here) : undefined
   return url?.origin === here && !isEntrance(url.pathname) ? `${url.pathname}${url.search}` : '/'

@@ -1,8 +1,9 @@
 import { openLoad, type Load } from '#src/connectors/connectors.ts'
+import { stepFailureOf, StepLost } from '#src/db/failure.ts'
 import { checkpoint } from '#src/db/rows.ts'
 import { pagesOf, tableOf, type DatasetVersion } from '#src/db/datasets.ts'
 import { quoteIdent } from '#src/db/compile/quote.ts'
-import { dropStageLater } from '#src/db/outbox.ts'
+import { dropStageIfOver, dropStageLater } from '#src/db/outbox.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { connectionNamed } from '../connection.ts'
 import { inputOf } from '../inputs.ts'
@@ -18,14 +19,12 @@ const pagesAChunk = 512
  * SELECT here casts to the destination's types. How far the load has got is kept in the destination itself.
  */
 export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> {
-  const { definition, run, claimed, db, leftBehind } = work
+  const { definition, run, claimed, db } = work
   const { load } = definition
   const input = await inputOf(work, load.from)
   const connection = await connectionNamed(work, load.connection)
   const loadId = await loadIdOf(db.tenantId, run.id, claimed.key)
-  const drop = dropStageLater(db.tenantId, connection.id, loadId, load.table)
-  // An earlier attempt has staged rows, whether or not this one gets as far as to find them.
-  if (claimed.rowsOut > 0) leftBehind.push(drop)
+  const stage = { connectionId: connection.id, loadId, table: load.table }
   const destination = await openLoad(connection, {
     loadId,
     table: load.table,
@@ -33,7 +32,6 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
     key: load.key,
     columns: input.columns,
   })
-  if (claimed.rowsOut === 0) leftBehind.push(drop)
   const to = `${load.table} of connection "${connection.name}"`
   if (claimed.rowsOut > 0) work.log('info', `Goes on with ${to} after ${claimed.rowsOut} rows.`)
   else work.log('info', `Loads ${input.rows} rows of "${load.from}" into ${to}, ${load.mode}.`)
@@ -49,9 +47,15 @@ export async function executeLoad(work: StepWork<'load'>): Promise<StepOutcome> 
     }
     work.log('info', `Loaded ${rows} rows.`)
     return {
-      statements: [drop],
+      statements: [dropStageLater(db.tenantId, stage)],
       result: { state: 'succeeded', rowsIn: input.rows, rowsOut: rows },
     }
+  } catch (error) {
+    // What others have finished meanwhile has been cleared away, perhaps before this attempt made its stage anew.
+    const why = stepFailureOf(work.signal.aborted ? work.signal.reason : error, `step ${claimed.key}`)
+    if (why instanceof StepLost)
+      await db.statements([dropStageIfOver(db.tenantId, stage, run.id, claimed.key)])
+    throw error
   } finally {
     await destination.close()
   }

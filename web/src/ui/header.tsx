@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso'
 import { session } from '../browser.ts'
 import { Alert } from './alert.tsx'
+import { TenantSwitch } from './tenant-switch.tsx'
 import styles from './header.module.css'
 
 export function Header() {
@@ -23,8 +24,12 @@ export function Header() {
         </a>
       </nav>
       <p class={styles.who}>
-        <span class={styles.tenant}>{tenant.name}</span>
-        {user && user.email !== tenant.name && <span class={styles.email}>{user.email}</span>}
+        <span class={styles.tenant}>{user ? <TenantSwitch current={tenant} /> : tenant.name}</span>
+        {user && (
+          <a href="/security" class={styles.email} aria-current={current('/security')}>
+            {user.email}
+          </a>
+        )}
       </p>
       <button type="button" class={styles.leave} onClick={() => void session.leave()}>
         Sign out

@@ -1,0 +1,68 @@
+import { useSignal } from '@preact/signals'
+import { useLocation } from 'preact-iso'
+import { ask } from '../../api.ts'
+import { entranceApi, session } from '../../browser.ts'
+import { tell, useMailLink } from '../../mail-link.ts'
+import { secondStep } from '../../second-step.ts'
+import { Entrance } from '../../ui/entrance.tsx'
+import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { Page } from '../../ui/page.tsx'
+
+/** Signing in with a mailed link: where it leads, and, without one, where it is asked for. */
+export function LinkPage() {
+  const link = useMailLink()
+  return (
+    <Entrance>
+      <Page title="Sign in with a link">
+        {link === undefined ? <AskForLink /> : <UseLink token={link.token} />}
+        <p>
+          <a href="/sign-in">Sign in another way</a>
+        </p>
+      </Page>
+    </Entrance>
+  )
+}
+
+/** A button, so that nobody is signed in by merely opening a page, and no program uses the link up. */
+function UseLink({ token }: { token: string }) {
+  const { route } = useLocation()
+  const { submit, busy, problem } = useSubmit(
+    () => ask<unknown>(entranceApi.v1.sessions.link.use.$post({ json: { token } })),
+    async (answer) => {
+      const next = secondStep(answer)
+      if (next !== undefined) return location.assign(next)
+      await session.open()
+      route('/')
+    },
+  )
+  return (
+    <form onSubmit={submit}>
+      <FormAlert problem={problem} shown={[]} />
+      <button type="submit" data-main disabled={busy.value}>
+        {busy.value ? 'Signing in…' : 'Sign in'}
+      </button>
+    </form>
+  )
+}
+
+function AskForLink() {
+  const isSent = useSignal(false)
+  const { submit, busy, problem } = useSubmit(
+    (form) => tell(entranceApi.v1.sessions.link.$post({ json: { email: text(form, 'email') } })),
+    () => {
+      isSent.value = true
+    },
+  )
+  if (isSent.value) return <output>If this address has an account, a link is on its way to it.</output>
+  return (
+    <form onSubmit={submit}>
+      <Field label="E-mail" name="email" problem={problem}>
+        {(field) => <input {...field} type="email" autoComplete="username" maxLength={254} required />}
+      </Field>
+      <FormAlert problem={problem} shown={['email']} />
+      <button type="submit" data-main disabled={busy.value}>
+        Send me a link
+      </button>
+    </form>
+  )
+}

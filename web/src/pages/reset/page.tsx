@@ -1,0 +1,84 @@
+import { useSignal } from '@preact/signals'
+import { entranceApi, session } from '../../browser.ts'
+import { tell, useMailLink } from '../../mail-link.ts'
+import { Entrance } from '../../ui/entrance.tsx'
+import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { Page } from '../../ui/page.tsx'
+
+const reset = entranceApi.v1.accounts['password-reset']
+
+/** Choosing a new password: with a mailed link, and, without one, asking for it. */
+export function ResetPage() {
+  const link = useMailLink()
+  return (
+    <Entrance>
+      <Page title="New password">
+        {link === undefined ? <AskForReset /> : <ChoosePassword token={link.token} />}
+        <p>
+          <a href="/sign-in">Sign in</a>
+        </p>
+      </Page>
+    </Entrance>
+  )
+}
+
+function AskForReset() {
+  const isSent = useSignal(false)
+  const { submit, busy, problem } = useSubmit(
+    (form) => tell(reset.$post({ json: { email: text(form, 'email') } })),
+    () => {
+      isSent.value = true
+    },
+  )
+  if (isSent.value) return <output>If this address has an account, a link is on its way to it.</output>
+  return (
+    <form onSubmit={submit}>
+      <Field label="E-mail" name="email" problem={problem}>
+        {(field) => <input {...field} type="email" autoComplete="username" maxLength={254} required />}
+      </Field>
+      <FormAlert problem={problem} shown={['email']} />
+      <button type="submit" data-main disabled={busy.value}>
+        Send me a link
+      </button>
+    </form>
+  )
+}
+
+function ChoosePassword({ token }: { token: string }) {
+  const isDone = useSignal(false)
+  const { submit, busy, problem } = useSubmit(
+    (form) => tell(reset.use.$post({ json: { token, password: text(form, 'password') } })),
+    async () => {
+      isDone.value = true
+      // Every session has ended, this browser's as well.
+      await session.open()
+    },
+  )
+  if (isDone.value)
+    return <output>The password is changed, and every session has ended. Sign in anew.</output>
+  return (
+    <form onSubmit={submit}>
+      <Field
+        label="New password"
+        name="password"
+        hint="At least 8 characters, any you like"
+        problem={problem}
+      >
+        {(field) => (
+          <input
+            {...field}
+            type="password"
+            autoComplete="new-password"
+            minLength={8}
+            maxLength={256}
+            required
+          />
+        )}
+      </Field>
+      <FormAlert problem={problem} shown={['password']} />
+      <button type="submit" data-main disabled={busy.value}>
+        Change the password
+      </button>
+    </form>
+  )
+}
