@@ -1,4 +1,5 @@
 import type { Services } from './actions/context.ts'
+import { passwordCost } from './actions/passwords.ts'
 import { liveTeller } from './cache/live.ts'
 import { connectRedis } from './cache/redis.ts'
 import { knownPasswords } from './connectors/known-passwords.ts'
@@ -36,6 +37,7 @@ export function buildServices(
     env,
     cache,
     limits: defaultLimits,
+    passwordCost,
     database: connectDatabase({
       url: env.DATABASE_URL,
       gateway: env.NEON_GATEWAY,

@@ -62,7 +62,12 @@ export async function resetPassword(
   if (!found) throw unusable()
   await refuseKnownPassword(services, input.password)
   const mail = await passwordMail(services, found.email)
-  const done = await resetPasswordRow(services.database, tokenHash, await hashPassword(input.password), mail)
+  const done = await resetPasswordRow(
+    services.database,
+    tokenHash,
+    await hashPassword(input.password, services.passwordCost),
+    mail,
+  )
   if (!done) throw unusable()
   await cacheSessionEnds(services.cache, done.ended)
   return mail.announce
@@ -88,12 +93,12 @@ export async function changePassword(
 ): Promise<Afterwards> {
   const { sessionId } = sessionOf(ctx)
   const self = await ownAccount(ctx)
-  await refuseWrongPassword(self, input.oldPassword, 'oldPassword')
+  await refuseWrongPassword(ctx, self, input.oldPassword, 'oldPassword')
   await refuseKnownPassword(ctx.services, input.password)
   const mail = await passwordMail(ctx.services, self.email)
   const ended = await changePasswordRow(ctx.tenantDb, {
     was: self.passwordHash,
-    passwordHash: await hashPassword(input.password),
+    passwordHash: await hashPassword(input.password, ctx.services.passwordCost),
     keep: sessionId,
     mail,
   })
@@ -108,7 +113,7 @@ export async function askForEmailChange(
   input: { email: string; password: string },
 ): Promise<Afterwards> {
   const self = await ownAccount(ctx)
-  await refuseWrongPassword(self, input.password, 'password')
+  await refuseWrongPassword(ctx, self, input.password, 'password')
   const link = await prepareLink(ctx.services, 'change', input.email, {
     template: 'change',
     email: self.email,
@@ -153,10 +158,15 @@ async function ownAccount(ctx: Context): Promise<Self> {
   return self
 }
 
-async function refuseWrongPassword({ passwordHash }: Self, password: string, path: string): Promise<void> {
+async function refuseWrongPassword(
+  ctx: Context,
+  { passwordHash }: Self,
+  password: string,
+  path: string,
+): Promise<void> {
   if (passwordHash === null)
     throw new Problem('conflict', 'Your account has no password; ask for a link to choose one.')
-  if ((await verifyPassword(password, passwordHash)).ok) return
+  if ((await verifyPassword(password, passwordHash, ctx.services.passwordCost)).ok) return
   throw new Problem('invalid', 'Some fields are not valid.', {
     fields: [{ path, message: 'is not your password' }],
   })

@@ -13,12 +13,15 @@ import type { Seal } from '#src/domain/seal.ts'
 import type { TenantRecord } from '#src/domain/tenant-record.ts'
 import type { EngineServices } from '#src/engine/services.ts'
 import type { Env } from '#src/env.ts'
+import type { PasswordCost } from './passwords.ts'
 
 /** What one isolate is connected to, made once. */
 export type Services = EngineServices & {
   readonly env: Env
   readonly cache: Cache
   readonly limits: Limits
+  /** What a new hash of a password costs. */
+  readonly passwordCost: PasswordCost
   /** Seals mails until they are sent. */
   readonly mailSeal: Seal
   /** Hands a mail over; without it no mails are sent. */

@@ -127,7 +127,9 @@ export async function useInvitation(
     await refuseKnownPassword(services, who.password, 'account.password')
   }
   const account =
-    'password' in who ? { passwordHash: await hashPassword(who.password), name: who.name } : undefined
+    'password' in who
+      ? { passwordHash: await hashPassword(who.password, services.passwordCost), name: who.name }
+      : undefined
   const used = await useInvitationRow(services.database, await sha256(token), userId, account)
   if (!used) throw unusable()
   if ('refused' in used) throw useRefusals[used.refused]()

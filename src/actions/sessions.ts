@@ -47,10 +47,12 @@ export async function signIn(
 ): Promise<SignIn> {
   const login = await findLogin(services.database, input.email)
   const passwordWas = login?.passwordHash ?? undefined
-  const verdict = await verifyPassword(input.password, passwordWas)
+  const verdict = await verifyPassword(input.password, passwordWas, services.passwordCost)
   if (!login) return { ok: false, reason: 'account_unknown' }
   if (!verdict.ok || passwordWas === undefined) return { ok: false, reason: 'password_wrong' }
-  const passwordHash = verdict.outdated ? await hashPassword(input.password) : undefined
+  const passwordHash = verdict.outdated
+    ? await hashPassword(input.password, services.passwordCost)
+    : undefined
   return enter(services, login, { ...input, amr: ['pwd'], passwordWas, passwordHash })
 }
 

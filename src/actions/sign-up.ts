@@ -31,7 +31,7 @@ export async function signUp(
     tenantName: input.tenantName,
     userId,
     email: input.email,
-    passwordHash: await hashPassword(input.password),
+    passwordHash: await hashPassword(input.password, services.passwordCost),
     sessionId,
     tokenHash: await sha256(refreshToken),
     expiresAt,

@@ -39,7 +39,7 @@ export async function stepUp(ctx: Context, shown: Shown | { password: string }):
   if ('password' in shown) {
     await countStrictly(services, `public:step-up:${who.userId}`)
     const stored = await passwordOf(services.database, who.userId)
-    if (!(await verifyPassword(shown.password, stored)).ok) throw refused
+    if (!(await verifyPassword(shown.password, stored, services.passwordCost)).ok) throw refused
     if (!(await proveSession(services.database, who, undefined, now)))
       throw new Problem('forbidden', 'You have a second factor; show that.')
   } else {

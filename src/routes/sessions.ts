@@ -47,10 +47,10 @@ export const sessionRoutes = newRoutes()
   })
   .post('/refresh', valid('json', renewal), async (c) => {
     const { services } = c.var.gate
-    const shown = c.req.valid('json').refreshToken ?? readRefreshCookie(c.req.header('cookie') ?? null)
-    if (shown === undefined) refuse(c, 'no_refresh_token', 'Sign in again.')
     // A whole office comes back at once after a break, from one address.
     await countStrictly(c, await addressBucket(c, services.limits.refreshAddress))
+    const shown = c.req.valid('json').refreshToken ?? readRefreshCookie(c.req.header('cookie') ?? null)
+    if (shown === undefined) refuse(c, 'no_refresh_token', 'Sign in again.')
     const found = await renewSession(services, shown, clientOf(c))
     if (!found.ok) refuse(c, found.reason, 'Sign in again.')
     return c.json(await giveTokens(c, found.renewed), 200)

@@ -113,7 +113,8 @@ const corruptions: [what: string, change: string, fault: Fault][] = [
     'an end that nobody was told',
     `with gone as (delete from run_events where run_id = $run and step_key = 'pause' and type = 'step.succeeded' returning seq),
        counted as (update runs set events = events - 1 where id = $run)
-     update run_events set seq = run_events.seq - 1 from gone where run_id = $run and run_events.seq > gone.seq`,
+     update run_events set seq = 1 - run_events.seq from gone where run_id = $run and run_events.seq > gone.seq;
+     update run_events set seq = -seq where run_id = $run and seq < 0`,
     'lost',
   ],
   ['an end that was told twice', tell('step.succeeded', `'pause'`), 'doubled'],

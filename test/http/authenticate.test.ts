@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createApp } from '#src/app.ts'
 import { publicRoutes } from '#src/http/public-routes.ts'
 import { connectRedis } from '#src/cache/redis.ts'
 import { sha256 } from '#src/domain/digest.ts'
@@ -100,7 +101,8 @@ describe('who is calling', () => {
       const answer = await door.send(path.replace(/:\w+/g, 'x'), { method })
       expect([name, answer.status]).toEqual([name, 401])
     }
-    for (const name of Object.keys(publicRoutes)) expect([...seen]).toContain(name)
+    const real = createApp(door.services).routes.map(({ method, path }) => `${method} ${path}`)
+    for (const name of Object.keys(publicRoutes)) expect(real).toContain(name)
     expect(seen.size).toBeGreaterThan(12)
   })
 })

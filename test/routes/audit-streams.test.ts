@@ -88,7 +88,7 @@ describe('a stream of the log', () => {
     expect(JSON.stringify(items)).not.toContain(stream.secret)
   })
 
-  it('is delivered by the tick: signed, in the order of the chain, in batches, each entry once', async () => {
+  it('is delivered by the tick: signed, in the order of the chain, in batches, each under one id', async () => {
     takes('/all')
     await upkeep()
     const stream = await made(acme, '/all', { actions: ['many.'] })
@@ -97,7 +97,11 @@ describe('a stream of the log', () => {
     await note(globex, 'many.update', 900, 950)
     await keepUpAudit(here.services)
     await until('all of it', async () => there.at('/all').flatMap(entriesOf).length >= 250)
-    const asked = there.at('/all')
+    // A batch may come again, under the same id: every tick of every test looks after this stream.
+    const once = () => [
+      ...new Map(there.at('/all').map((one) => [one.headers.get('webhook-id'), one])).values(),
+    ]
+    const asked = once()
     const entries = asked.flatMap(entriesOf)
     expect(entries.map(({ targetId }) => Number(targetId))).toEqual(
       Array.from({ length: 250 }, (_, n) => n + 1),
@@ -115,7 +119,7 @@ describe('a stream of the log', () => {
     }
     await upkeep()
     await deliver(acme, stream)
-    expect(there.at('/all').length).toBe(3)
+    expect(once().length).toBe(3)
   })
 
   it('is tried again with the same batch until that is taken, and goes on after it', async () => {

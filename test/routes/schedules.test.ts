@@ -30,10 +30,9 @@ describe('the schedules of a tenant', () => {
     expect((await listOf(acme)).items).toHaveLength(3)
     const { items } = await listOf(acme, `?pipelineId=${both}`)
     expect(items).toHaveLength(2)
-    expect(items[0]).toMatchObject({
+    expect(items.find(({ cron }) => cron === '0 6 1 2 *')).toMatchObject({
       pipelineId: both,
       pipelineName: 'twice-a-year',
-      cron: '0 6 1 2 *',
       timezone: 'Europe/Berlin',
       overlap: 'skip',
       nextFireAt: expect.stringMatching(/^20\d\d-02-01T05:00:00\.000Z$/) as unknown,

@@ -69,12 +69,12 @@ async function standing(): Promise<Record<string, string>> {
   const { rows } = await owner.query<{ name: string }>(
     `select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'
      where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace and not c.relispartition
-       and c.relname !~ '^(audit|idempotency|usage|outbox|sessions|metering)'`,
+       and c.relname !~ '^(audit|idempotency|usage|outbox|sessions|metering|request_counts)'`,
   )
   const counted: Record<string, string> = {}
   for (const { name } of rows) {
     const found = await owner.query<{ sum: string }>(
-      `select count(*) || ' ' || md5(coalesce(string_agg(md5((to_jsonb(t) - '{last_used_at,last_used_from,updated_at,checked_at,last_seen_at}'::text[])::text), '' order by md5((to_jsonb(t) - '{last_used_at,last_used_from,updated_at,checked_at,last_seen_at}'::text[])::text)), '')) as sum
+      `select count(*) || ' ' || md5(coalesce(string_agg(md5((to_jsonb(t) - '{last_used_at,last_used_from,updated_at,checked_at,last_seen_at,forgotten_at,metered_at,logs_forgotten_to}'::text[])::text), '' order by md5((to_jsonb(t) - '{last_used_at,last_used_from,updated_at,checked_at,last_seen_at,forgotten_at,metered_at,logs_forgotten_to}'::text[])::text)), '')) as sum
        from ${name} t where tenant_id = $1`,
       [acme.id],
     )
