@@ -160,6 +160,8 @@ it('asks who is signed out to sign in, says when that is wrong, and goes on to w
   await page.getByRole('row', { name: /failed/ }).waitFor()
   expect((await context.cookies()).map(({ name }) => name).sort()).toEqual([
     '__Host-access',
+    // Says that this browser has signed in before.
+    '__Host-device',
     '__Host-refresh',
   ])
 

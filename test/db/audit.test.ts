@@ -98,7 +98,7 @@ describe('an entry', () => {
       credential: key,
       request_id: 'asked-for-this',
       user_agent: 'an auditor',
-      address: expect.stringMatching(/^198\.51\.100\./),
+      address: expect.stringMatching(/^198\./),
     }
     expect(found).toMatchObject([
       { ...common, action: 'channel.create', target_name: name },
