@@ -14,7 +14,7 @@ import { mergePatch } from '#src/domain/merge-patch.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { newWebhookSecret } from '#src/domain/webhook.ts'
-import { allow, type Context } from './context.ts'
+import { allow, allowEverywhere, type Context } from './context.ts'
 
 type Fields = Record<string, unknown>
 
@@ -95,12 +95,12 @@ const sealed = (ctx: Context, id: ChannelId, secret: Fields): Promise<string> =>
   ctx.services.secrets.seal(ctx.tenantDb, id, JSON.stringify(secret))
 
 export async function readChannel(ctx: Context, id: ChannelId): Promise<Channel> {
-  allow(ctx, 'connections:read')
+  allowEverywhere(ctx, 'connections:read')
   return getChannel(ctx.tenantDb, id)
 }
 
 export async function readChannels(ctx: Context, page: PageRequest): Promise<Page<Channel>> {
-  allow(ctx, 'connections:read')
+  allowEverywhere(ctx, 'connections:read')
   const after = page.after?.[0] as ChannelId | undefined
   return toPage(await listChannels(ctx.tenantDb, after, page.limit), page.limit, (channel) => [channel.id])
 }
