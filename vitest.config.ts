@@ -28,7 +28,7 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { extends: true, test: { name: 'weir-alone', include: alone } },
+      { extends: true, test: { name: 'weir-alone', include: alone, exclude: ['**/*.long.test.ts'] } },
       // Each of these takes a quarter of a minute and more; what they prove has a short form in the others.
       { extends: true, test: { name: 'long', include: ['test/**/*.long.test.ts'] } },
       // Needs Debian's Chromium, which npm cannot bring; see .ci/run.
