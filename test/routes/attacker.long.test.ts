@@ -285,8 +285,7 @@ describe('a guest who was given one pipeline to read', () => {
     }
     expect(await standing()).toEqual(before)
     for (const one of may) expect(reached).toContain(one)
-    const isOfPipelineOrRuns =
-      /^GET \/v1\/(pipelines|runs|backfills|schedules|alerts|dead-letters)(\/|$)/
+    const isOfPipelineOrRuns = /^GET \/v1\/(pipelines|runs|backfills|schedules|alerts|dead-letters)(\/|$)/
     expect(
       reached.filter((one) => !isOfPipelineOrRuns.test(one) && one !== 'POST /v1/pipelines/check'),
     ).toEqual([])
