@@ -6,7 +6,10 @@ import { leaksOf } from './leaks.ts'
 import { planOf, yamlOf, type Act, type Plan } from './plan.ts'
 import type { Stage } from './stage.ts'
 
-/** After this a run that is not over counts as stuck. */
+/**
+ * A run that is not over so long after the last trouble counts as stuck. Trouble that comes at its last moment may take
+ * the answer to a claim away, so that a lease of 30 s has to run out; nothing may take longer than that once all is well.
+ */
 const patienceMs = 60_000
 const tickMs = 300
 
@@ -138,7 +141,8 @@ const begun = (tenant: Tenant, pipelineId: string): Promise<string> =>
 
 /** Waits until every run is over, every message about it gone and what it left half-made cleared away, or patience is. */
 async function quiet(stage: Stage, pipelineIds: readonly string[]): Promise<void> {
-  for (const until = Date.now() + patienceMs; Date.now() < until; await pause(80)) {
+  const startedMs = Date.now()
+  for (; Date.now() < Math.max(startedMs, stage.struckMs()) + patienceMs; await pause(80)) {
     const { rows } = await insist(() =>
       stage.owner.query<{ open: number }>(
         `with mine as (select id, finished_at from runs where pipeline_id = any($1))

@@ -22,6 +22,8 @@ export type Stage = {
   /** A server that pipelines call. */
   outside: string
   strike: (trouble: Trouble) => Promise<void>
+  /** When the last trouble was over, that of messages apart, which never is. */
+  struckMs: () => number
   /** Lets what waits for a minute have waited for it, and ticks. */
   tick(): Promise<void>
   stop(): Promise<void>
@@ -57,6 +59,7 @@ export async function openStage(options: { tenants: number; seed: number }): Pro
       warehouse,
       outside: outside.url,
       strike: trouble.strike,
+      struckMs: trouble.struckMs,
       tick: () => tick(stack, owner),
       stop: undo.run,
     }

@@ -73,14 +73,20 @@ export function makeTrouble({ stack, workers, owner, from }: Scene) {
   }
 
   let striking: Promise<unknown> = Promise.resolve()
+  let struckMs = 0
+  /** What takes a process away comes one after the other: two of them would give it back to each other. */
+  const inTurn = (trouble: Trouble): Promise<unknown> => {
+    if (!processes.has(trouble)) return troubles[trouble]()
+    const next = striking.then(() => troubles[trouble]())
+    striking = next.catch(() => undefined)
+    return next
+  }
   return {
-    /** What takes a process away comes one after the other: two of them would give it back to each other. */
     strike: async (trouble: Trouble): Promise<void> => {
-      if (!processes.has(trouble)) return void (await troubles[trouble]())
-      const next = striking.then(() => troubles[trouble]())
-      striking = next.catch(() => undefined)
-      await next
+      await inTurn(trouble)
+      struckMs = Date.now()
     },
+    struckMs: () => struckMs,
     /** Ends what has replaced a part of the stack. */
     stop: async (): Promise<void> => {
       await striking
