@@ -54,7 +54,7 @@ as $$
 $$;
 --> statement-breakpoint
 -- A run all of whose steps have ended with its start is written as it ended, in one piece: what app.claim_step and
--- app.complete_chain would make of it. p_ended lists {"key","result"} in the order of the chain.
+-- app.complete_step would make of it. p_ended lists {"key","result"}, none before what it waits for.
 create function app.write_ended(p_new public.runs, p_plan jsonb, p_ended jsonb) returns jsonb
 language plpgsql
 as $$
@@ -70,14 +70,21 @@ begin
   returning * into r;
   insert into public.steps (tenant_id, run_id, key, kind, position, needs, uses, run_when, state, attempt, fence, attempt_at,
     needs_succeeded, needs_skipped, rows_out, output, started_at, finished_at)
-  select r.tenant_id, r.id, s.key, s.kind, s.position, s.needs, s.uses, s."when", e.result->>'state', 1, 1, r.started_at,
-    (e.before = 'succeeded')::integer, (e.before = 'skipped')::integer, coalesce((e.result->>'rowsOut')::bigint, 0),
-    e.result->'output', r.started_at, r.finished_at
-  from (
-    select e.value->>'key' as key, e.value->'result' as result,
-      coalesce(lag(e.value->'result'->>'state') over (order by e.n), '') as before
-    from jsonb_array_elements(p_ended) with ordinality as e(value, n)) e
-  join jsonb_to_recordset(p_plan) as s(key text, kind text, position integer, needs text[], uses text[], "when" text) on s.key = e.key;
+  with ended as materialized (
+    select e.value->>'key' as key, e.value->'result' as result, e.value->'result'->>'state' as state
+    from jsonb_array_elements(p_ended) e
+  ), planned as materialized (
+    select * from jsonb_to_recordset(p_plan) as s(key text, kind text, position integer, needs text[], uses text[], "when" text)
+  ), counted as (
+    select s.key, count(*) filter (where e.state = 'succeeded') as succeeded, count(*) filter (where e.state = 'skipped') as skipped
+    from planned s cross join unnest(s.needs) need join ended e on e.key = need
+    group by s.key)
+  select r.tenant_id, r.id, s.key, s.kind, s.position, s.needs, s.uses, s."when", e.state, 1, 1, r.started_at,
+    coalesce(c.succeeded, 0), coalesce(c.skipped, 0), coalesce((e.result->>'rowsOut')::bigint, 0), e.result->'output',
+    r.started_at, r.finished_at
+  from ended e
+  join planned s on s.key = e.key
+  left join counted c on c.key = e.key;
   insert into public.run_events (tenant_id, run_id, seq, type, step_key, actor, data)
   select r.tenant_id, r.id, 1, 'run.queued', null, app.actor(), jsonb_build_object('trigger', r.trigger)
   union all
@@ -100,8 +107,8 @@ $$;
 -- {"parameters", "checkedFor" (the version that they were checked against), "version" (the current one), "traceparent",
 -- "priority" (the definition's), "scheduledFor", "backfillId", "parent": {"runId","step","mapIndex"}}.
 -- With "claim": {"delivery","leaseMs","kinds"} it is the caller who begins, if all that can start is of those kinds; and
--- with its "ended": {"version","steps": [{"key","result"}, …]} these first steps, one after the other, have ended already
--- where that version is the current one.
+-- with its "ended": {"version","steps": [{"key","result"}, …]} these steps, the only first one and some that follow from it,
+-- have ended already where that version is the current one.
 -- Returns {"runId","outboxId"}, or with "claim" what app.claim_step gives and for "ended" the "completion"; null when there
 -- is no such pipeline; {"refused"}: 'version' when the current one is not the one that the parameters were checked for, 'parameters' when
 -- nobody checked any and it wants some, 'quota' with "quota" when the plan has no more; see app.count_run.
@@ -185,11 +192,8 @@ begin
   ) then
     claim := app.claim_step(p_run, null, p_options->'claim'->>'delivery', false, (p_options->'claim'->>'leaseMs')::integer);
     if claim->'step'->>'key' = ended->0->>'key' then
-      completion := case when jsonb_array_length(ended) = 1
-        then app.complete_step(p_run, ended->0->>'key', 0, (claim->'step'->>'fence')::bigint, ended->0->'result',
-          p_options->'claim'->>'delivery', (p_options->'claim'->>'leaseMs')::integer)
-        else app.complete_chain(p_run, ended->0->>'key', (claim->'step'->>'fence')::bigint, ended->0->'result', ended - 0,
-          p_options->'claim'->>'delivery', (p_options->'claim'->>'leaseMs')::integer) end;
+      completion := app.complete_step(p_run, ended->0->>'key', 0, (claim->'step'->>'fence')::bigint, ended->0->'result',
+        p_options->'claim'->>'delivery', (p_options->'claim'->>'leaseMs')::integer, ended - 0);
       if completion->'step' = 'null' then
         claim := claim - 'run';
       end if;
@@ -618,6 +622,56 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Ends with the step p_key of a locked run those that follow from it and were worked out before anybody claimed them: p_ahead
+-- lists {"key","result"}, each succeeded or skipped, asking for nothing else, and after all that it waits for. Each must be
+-- pending and wait for nothing but these; else they are forgotten, and each is worked on in its turn. Returns what ended.
+create function app.end_ahead(p_tenant text, p_run text, p_key text, p_state text, p_ahead jsonb,
+  out keys text[], out states text[], out results jsonb[])
+language plpgsql
+as $$
+begin
+  select array_agg(e.value->>'key' order by e.n), array_agg(e.value->'result'->>'state' order by e.n), array_agg(e.value->'result' order by e.n)
+  into keys, states, results
+  from jsonb_array_elements(p_ahead) with ordinality as e(value, n);
+  if p_state not in ('succeeded', 'skipped') or keys is null then
+    keys := '{}';
+    return;
+  end if;
+  with ended as materialized (
+    select p_key as key, p_state as state, null::jsonb as result
+    union all
+    select * from unnest(keys, states, results)
+  ), own as materialized (
+    -- Each by its key, whatever the planner thinks of how many there are.
+    select w.*, e.state as ended_as, e.result
+    from ended e
+    cross join lateral (
+      select t.ctid as at, t.key, t.run_when, t.needs from public.steps t
+      where t.tenant_id = p_tenant and t.run_id = p_run and t.key = e.key and t.map_index = 0 and t.state = 'pending'
+        and t.connection is null
+      limit 1) w
+    where e.result is not null
+  ), counted as (
+    select o.key, count(*) filter (where e.state = 'succeeded')::integer as succeeded,
+      count(*) filter (where e.state = 'skipped')::integer as skipped
+    from own o cross join unnest(o.needs) need join ended e on e.key = need
+    group by o.key
+  ), good as materialized (
+    select o.at, o.ended_as, o.result, c.succeeded, c.skipped
+    from own o join counted c on c.key = o.key
+    where app.decide(o.run_when, cardinality(o.needs), c.succeeded, 0, c.skipped) = 'run' and c.succeeded + c.skipped = cardinality(o.needs))
+  update public.steps t
+  set state = g.ended_as, needs_succeeded = g.succeeded, needs_skipped = g.skipped, attempt = 1, fence = t.fence + 1,
+    attempt_at = clock_timestamp(), started_at = clock_timestamp(), claimed_at = clock_timestamp(), finished_at = clock_timestamp(),
+    output = coalesce(g.result->'output', t.output)
+  from good g
+  where t.ctid = g.at and (select count(*) from good) = cardinality(keys);
+  if not found then
+    keys := '{}';
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- Stores how a step ended, readies or skips what waited for it, and claims the next step for the same delivery. It is the
 -- last statement of the transaction that wrote what the step made: WE001 and WE002 take that back too.
 -- p_result: {"state": succeeded|failed|skipped|cancelled|waiting|ready, "delayMs"?, "rowsIn"?, "rowsOut"?, "rowsRejected"?,
@@ -625,8 +679,10 @@ $$;
 -- without it when it is answered under "answerKey", or when all items of "map": {"total","atOnce"}, which its cursor's
 -- "items" lists, have ended. ready with
 -- "yielded" is a continuation and no new attempt. Without rowsOut the rows of the version that the step made are its rows
--- out; with "rejects" what is missing from rowsIn is rejected. Returns {"runState", "step"? (the claimed one), "wakes"}.
-create function app.complete_step(p_run text, p_key text, p_map integer, p_fence bigint, p_result jsonb, p_delivery text, p_lease_ms integer)
+-- out; with "rejects" what is missing from rowsIn is rejected. p_ahead: what else has ended with it, see app.end_ahead.
+-- Returns {"runState", "step"? (the claimed one), "wakes"}.
+create function app.complete_step(p_run text, p_key text, p_map integer, p_fence bigint, p_result jsonb, p_delivery text, p_lease_ms integer,
+  p_ahead jsonb default null)
 returns jsonb
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -636,7 +692,12 @@ declare
   r public.runs;
   s public.steps;
   done public.steps;
+  ahead record;
+  same text[] := '{}';
+  others text[] := '{}';
   moved record;
+  moved_keys text[];
+  moved_states text[];
   next_state text := p_result->>'state';
   over boolean := next_state in ('succeeded', 'failed', 'skipped', 'cancelled');
   yielded boolean := p_result ? 'yielded';
@@ -711,15 +772,39 @@ begin
       set state = 'cancelled', finished_at = clock_timestamp(), fence = t.fence + 1, lease_until = null, claimed_by = null
       where t.tenant_id = tenant and t.run_id = p_run and t.key = p_key and t.map_index > 0 and t.state in ('ready', 'running', 'waiting');
     end if;
-    if r.state <> 'cancelling' and r.unfinished > 1 then
-      moved := app.propagate(tenant, p_run, array[p_key], next_state);
-      if cardinality(moved.keys) > 0 then
-        finished := 1 + (select count(*) from unnest(moved.states) m where m = 'skipped');
-        readied := 1 + cardinality(moved.keys) - finished;
-        keys := keys || moved.keys;
-        types := types || array(select 'step.' || m from unnest(moved.states) m);
-        maps := maps || array_fill(null::integer, array[cardinality(moved.keys)]);
-        datas := datas || array_fill(null::jsonb, array[cardinality(moved.keys)]);
+    if p_ahead is not null and r.state <> 'cancelling' then
+      ahead := app.end_ahead(tenant, p_run, p_key, next_state, p_ahead);
+      if cardinality(ahead.keys) > 0 then
+        finished := 1 + cardinality(ahead.keys);
+        -- Each of them has become ready, was claimed and has ended.
+        keys := keys || array(select k from unnest(ahead.keys) with ordinality e(k, n), generate_series(1, 3) m order by e.n, m);
+        types := types || array(
+          select (array['step.ready', 'step.running', 'step.' || state])[m]
+          from unnest(ahead.states) with ordinality e(state, n), generate_series(1, 3) m order by e.n, m);
+        datas := datas || array(
+          select (array[null, '{"attempt": 1}'::jsonb, nullif((result - '{state,cursor,output}'::text[]), '{}')])[m]
+          from unnest(ahead.results) with ordinality e(result, n), generate_series(1, 3) m order by e.n, m);
+        maps := maps || array_fill(null::integer, array[3 * cardinality(ahead.keys)]);
+        same := array(select k from unnest(ahead.keys, ahead.states) e(k, state) where state = next_state);
+        others := array(select k from unnest(ahead.keys, ahead.states) e(k, state) where state <> next_state);
+      end if;
+    end if;
+    if r.state <> 'cancelling' and r.unfinished > finished then
+      moved := app.propagate(tenant, p_run, p_key || same, next_state);
+      moved_keys := moved.keys;
+      moved_states := moved.states;
+      if cardinality(others) > 0 then
+        moved := app.propagate(tenant, p_run, others, case next_state when 'succeeded' then 'skipped' else 'succeeded' end);
+        moved_keys := moved_keys || moved.keys;
+        moved_states := moved_states || moved.states;
+      end if;
+      if cardinality(moved_keys) > 0 then
+        finished := finished + (select count(*) from unnest(moved_states) m where m = 'skipped');
+        readied := (select count(*) from unnest(moved_states) m where m = 'ready');
+        keys := keys || moved_keys;
+        types := types || array(select 'step.' || m from unnest(moved_states) m);
+        maps := maps || array_fill(null::integer, array[cardinality(moved_keys)]);
+        datas := datas || array_fill(null::jsonb, array[cardinality(moved_keys)]);
       end if;
     end if;
   end if;
@@ -762,68 +847,6 @@ begin
     rows_moved = r.rows_moved, compute_ms = r.compute_ms
   where tenant_id = tenant and id = p_run;
   return jsonb_build_object('runState', r.state, 'step', case when s.key is not null then app.step_json(s) end, 'wakes', wakes);
-end
-$$;
---> statement-breakpoint
--- Completes a step and with it those that come after it one by one, worked out before they were claimed: p_ahead lists
--- {"key","result"} in their order, each succeeded or skipped and asking for nothing else. Each of them waits for the one
--- before alone. Should the first of them not be what is claimed next, they are forgotten. Returns what app.complete_step
--- gives for the last one that ended.
-create function app.complete_chain(p_run text, p_key text, p_fence bigint, p_result jsonb, p_ahead jsonb, p_delivery text, p_lease_ms integer)
-returns jsonb
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  tenant text := app.enter();
-  first jsonb := app.complete_step(p_run, p_key, 0, p_fence, p_result, p_delivery, p_lease_ms);
-  claimed jsonb := first->'step';
-  last integer := jsonb_array_length(p_ahead) - 1;
-  held bigint := (claimed->>'fence')::bigint;
-  told integer;
-  moved integer;
-begin
-  if claimed->>'key' is distinct from p_ahead->0->>'key' or (claimed->>'mapIndex')::integer <> 0 or (claimed->>'attempt')::integer <> 1
-    or claimed->'cursor' <> 'null' or claimed->'answer' <> 'null' then
-    return first;
-  end if;
-  if last > 0 then
-    with chain as (
-      select e.n::integer - 1 as n, e.value->>'key' as key, e.value->'result' as result, lag(e.value->>'key') over (order by e.n) as before,
-        lag(e.value->'result'->>'state') over (order by e.n) as before_state
-      from jsonb_array_elements(p_ahead) with ordinality as e(value, n))
-    update public.steps t set
-      state = case when c.n = last then 'running' else c.result->>'state' end,
-      needs_succeeded = case when c.n > 0 and c.before_state = 'succeeded' then 1 else t.needs_succeeded end,
-      needs_skipped = case when c.n > 0 and c.before_state = 'skipped' then 1 else t.needs_skipped end,
-      attempt = 1, fence = case when c.n = 0 then t.fence else t.fence + 1 end,
-      attempt_at = coalesce(t.attempt_at, clock_timestamp()), started_at = coalesce(t.started_at, clock_timestamp()),
-      finished_at = case when c.n < last then clock_timestamp() end,
-      claimed_by = case when c.n = last then p_delivery end,
-      lease_until = case when c.n = last then clock_timestamp() + p_lease_ms * interval '1 ms' end,
-      output = case when c.n < last then coalesce(c.result->'output', t.output) else t.output end
-    from chain c
-    where t.tenant_id = tenant and t.run_id = p_run and t.key = c.key and t.map_index = 0
-      and (c.n = 0 and t.state = 'running' and t.fence = held or c.n > 0 and t.state = 'pending' and t.needs = array[c.before]);
-    get diagnostics moved = row_count;
-    if moved <= last then
-      raise exception 'the steps do not follow each other' using errcode = 'WE001';
-    end if;
-    select events into told from public.runs where tenant_id = tenant and id = p_run;
-    perform app.tell(tenant, p_run, told,
-      array_agg(m.type order by e.n, m.at), array_agg(m.key order by e.n, m.at), array_agg(null::integer), array_agg(m.data order by e.n, m.at))
-    from jsonb_array_elements(p_ahead) with ordinality as e(value, n)
-    cross join lateral (values
-      (1, 'step.' || (e.value->'result'->>'state'), e.value->>'key', nullif((e.value->'result') - '{state,cursor,output}'::text[], '{}')),
-      (2, 'step.ready', p_ahead->(e.n::integer)->>'key', null),
-      (3, 'step.running', p_ahead->(e.n::integer)->>'key', '{"attempt": 1}'::jsonb)) as m(at, type, key, data)
-    where e.n <= last;
-    update public.runs set events = told + 3 * last, unfinished = unfinished - last where tenant_id = tenant and id = p_run;
-    select t.fence into held from public.steps t
-    where t.tenant_id = tenant and t.run_id = p_run and t.key = p_ahead->last->>'key' and t.map_index = 0;
-  end if;
-  claimed := app.complete_step(p_run, p_ahead->last->>'key', 0, held, p_ahead->last->'result', p_delivery, p_lease_ms);
-  return claimed || jsonb_build_object('wakes', coalesce(first->'wakes', '[]') || coalesce(claimed->'wakes', '[]'));
 end
 $$;
 --> statement-breakpoint
@@ -1010,8 +1033,7 @@ declare
 begin
   foreach f in array array[
     'app.start_run(text,text,text,jsonb)', 'app.claim_step(text,bigint,text,boolean,integer)',
-    'app.complete_step(text,text,integer,bigint,jsonb,text,integer)',
-    'app.complete_chain(text,text,bigint,jsonb,jsonb,text,integer)', 'app.answer_step(text,text,integer,text,jsonb)',
+    'app.complete_step(text,text,integer,bigint,jsonb,text,integer,jsonb)', 'app.answer_step(text,text,integer,text,jsonb)',
     'app.checkpoint(text,text,integer,bigint,jsonb,bigint,bigint,integer)',
     'app.renew_lease(text,text,integer,bigint,integer)', 'app.cancel_run(text)']::regprocedure[]
   loop

@@ -140,25 +140,20 @@ export const claimStep = (
 
 /**
  * The statement that completes a step, to stand last in the transaction that wrote what the step made.
- * @param ahead steps that come after it one by one and have ended as well, if nothing has come between; see app.complete_chain
+ * @param ahead what follows from it and has ended as well, if nothing has come between; see app.end_ahead
  */
 export const completion = (
   runId: RunId,
-  step: ClaimedStep,
+  { key, mapIndex, fence }: ClaimedStep,
   result: StepResult,
   delivery: Delivery,
   leaseMs: number,
   ahead: readonly { key: string; result: StepResult }[] = [],
 ): Statement => {
-  const { key, mapIndex, fence } = step
-  const ended = JSON.stringify(result)
-  return ahead.length === 0
-    ? statement(
-        sql`select app.complete_step(${runId}, ${key}, ${mapIndex}, ${fence}, ${ended}::jsonb, ${delivery.id}, ${leaseMs}) as value`,
-      )
-    : statement(
-        sql`select app.complete_chain(${runId}, ${key}, ${fence}, ${ended}::jsonb, ${JSON.stringify(ahead)}::jsonb, ${delivery.id}, ${leaseMs}) as value`,
-      )
+  const others = ahead.length > 0 ? JSON.stringify(ahead) : null
+  return statement(
+    sql`select app.complete_step(${runId}, ${key}, ${mapIndex}, ${fence}, ${JSON.stringify(result)}::jsonb, ${delivery.id}, ${leaseMs}, ${others}::jsonb) as value`,
+  )
 }
 
 export const renewLease = (

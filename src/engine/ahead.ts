@@ -3,11 +3,10 @@ import type { ClaimedRun, StepResult } from '#src/db/run-moves.ts'
 import { holds } from '#src/domain/condition.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { Json } from '#src/domain/json.ts'
-import type { PlannedStep } from '#src/domain/planned-step.ts'
-import { decide } from '#src/domain/run-state.ts'
 import type { Step } from '#src/domain/step.ts'
 import type { Budget } from './budget.ts'
 import { executeStep } from './execute.ts'
+import { following, type Ended } from './following.ts'
 import { namesOf } from './names.ts'
 import type { EngineServices } from './services.ts'
 import { stepLog } from './step-log.ts'
@@ -17,40 +16,38 @@ import type { StepOutcome, Work } from './step.ts'
 export type Ahead = { key: string; result: StepResult }
 
 /** More at once would only make one transaction long. */
-const mostAhead = 100
+const mostAhead = 1_000
 
 /**
- * Steps that only think, worked out before the one in hand is committed and committed with it: a chain of them costs one
- * round trip. Such a step needs nothing but the one before it, is all that waits for that one, and comes to its end without
- * asking or telling anybody; whatever else it would come to is forgotten and done in its own turn. Should the Worker die
- * before the commit, nothing has happened.
+ * Steps that only think, worked out before the one in hand is committed and committed with it: however many follow from it,
+ * they cost one round trip. Such a step waits for nothing but the one in hand and what is worked out with it, and comes to its
+ * end without asking or telling anybody; whatever else it would come to is forgotten and done in its own turn. Should the
+ * Worker die before the commit, nothing has happened.
  */
 export async function workAhead(work: Work & { definition: Step }, outcome: StepOutcome): Promise<Ahead[]> {
   const { run, claimed, budget, services } = work
-  if (claimed.mapIndex > 0 || budget.isSpent()) return []
+  const { result } = outcome
+  if (claimed.mapIndex > 0 || budget.isSpent() || !hasEnded(result)) return []
   const outputs: Record<string, Json> = { ...claimed.outputs }
   const ahead: Ahead[] = []
-  let { key } = claimed
-  let { result } = outcome
-  while (ahead.length < mostAhead) {
-    if (result.state !== 'succeeded' && result.state !== 'skipped') break
-    if (ahead.length > 0) outputs[key] = outputOf(result)
-    const next = followerOf(run.plan, key, result.state)
-    const definition = next && run.definition.steps.find(({ id }) => id === next.key)
-    if (!definition || !budget.takes(next.kind)) break
-    if (next.uses?.some((used) => !Object.hasOwn(outputs, used))) break
+  const next = following(run, claimed.key, result.state)
+  for (const each of next.steps) {
+    const { planned, definition } = each
+    if (!budget.takes(planned.kind) || planned.uses?.some((used) => !Object.hasOwn(outputs, used))) continue
     const log = stepLog(services.now, run.id, claimed)
+    const { key, kind } = planned
     const thought = await think({
       ...work,
       definition,
-      claimed: { ...fresh, key: next.key, kind: next.kind, attemptAt: services.now().toISOString(), outputs },
+      claimed: { ...fresh, key, kind, attemptAt: services.now().toISOString(), outputs },
       log: log.say,
       stepLog: log,
     })
-    if (!thought) break
-    key = next.key
-    result = thought
-    ahead.push({ key, result })
+    if (!thought) continue
+    outputs[key] = outputOf(thought)
+    ahead.push({ key, result: thought })
+    if (ahead.length === mostAhead) break
+    next.hasEnded(key, thought.state)
   }
   return ahead
 }
@@ -104,21 +101,13 @@ const outputOf = ({ state, output }: StepResult): Json => ({
   ...output,
 })
 
-/** The one step that waits for this one, where it waits for no other and for no place. */
-function followerOf(
-  plan: readonly PlannedStep[],
-  key: string,
-  ended: 'succeeded' | 'skipped',
-): PlannedStep | undefined {
-  const [next, another] = plan.filter(({ needs }) => needs.includes(key))
-  if (!next || another || next.needs.length > 1 || next.connection !== undefined || next.when === 'always')
-    return undefined
-  const ends = { total: 1, succeeded: 0, failed: 0, skipped: 0, [ended]: 1 }
-  return decide(next.when, ends) === 'run' ? next : undefined
-}
+const hasEnded = (result: StepResult): result is StepResult & { state: Ended } =>
+  result.state === 'succeeded' || result.state === 'skipped'
 
 /** Undefined for all but an end that needed nobody. */
-async function think(work: Work & { definition: Step }): Promise<StepResult | undefined> {
+async function think(
+  work: Work & { definition: Step },
+): Promise<(StepResult & { state: Ended }) | undefined> {
   const { definition } = work
   try {
     if (definition.if && !holds(definition.if, namesOf(work)))
@@ -127,7 +116,7 @@ async function think(work: Work & { definition: Step }): Promise<StepResult | un
     if (!onlyThinks) return undefined
     const { result, statements, afterwards } = await executeStep(work)
     const isAlone = !statements && !afterwards && work.stepLog.pending().statements.length === 0
-    return isAlone && result.state === 'succeeded' ? result : undefined
+    return isAlone && result.state !== 'skipped' && hasEnded(result) ? result : undefined
   } catch (error) {
     if (error instanceof StepFailure) return undefined
     throw error

@@ -15,7 +15,7 @@ type Shape = { name: string; runs: number; steps: object[]; description: string 
 const idle = (id: string, after: readonly string[] = []): object => ({ id, wait: { for: '0s' }, after })
 
 /** One step, so many that need only it, and one that needs them all. */
-function fanOut(width: number): object[] {
+export function fanOut(width: number): object[] {
   const middle = Array.from({ length: width }, (_, i) => `m${i}`)
   return [idle('first'), ...middle.map((id) => idle(id, ['first'])), idle('last', middle)]
 }

@@ -1,7 +1,9 @@
+import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { claimStep, completion, startRun, type Completion, type StepResult } from '#src/db/run-moves.ts'
 import { newId, type PipelineId } from '#src/domain/id.ts'
+import { whens } from '#src/domain/run-state.ts'
 import { pool } from '#test/support/own-stack.ts'
 import { end, finished, json, pipeline, start } from '#test/support/pipeline.ts'
 import { world, type Tenant, type World } from '#test/support/world.ts'
@@ -75,7 +77,75 @@ const twelve = chain(12, (n) =>
   n === 5 ? `, if: 'outputs.s4.state == "failed"'` : n === 6 ? ', when: all_done' : '',
 )
 
+type Thought = { after: number[]; when: (typeof whens)[number]; condition: 'none' | 'holds' | 'fails' }
+
+/** Steps that only think, each after some of those before it. */
+const thoughts: fc.Arbitrary<Thought[]> = fc.array(
+  fc.record({
+    after: fc.array(fc.nat({ max: 20 }), { maxLength: 3 }),
+    when: fc.constantFrom(...whens),
+    condition: fc.constantFrom('none', 'holds', 'fails'),
+  }),
+  { minLength: 2, maxLength: 14 },
+)
+
+const conditions = { none: '', holds: ', if: 1 == 1', fails: ', if: 1 == 2' }
+const yamlOf = (steps: readonly Thought[]): string =>
+  `steps:\n${steps
+    .map(({ after, when, condition }, n) => {
+      const needs = n === 0 ? [] : [...new Set([after[0] ?? 0, ...after].map((each) => `s${each % n}`))]
+      return `  - { id: s${n}, wait: { for: 0s }, after: [${needs.join()}], when: ${n === 0 ? 'all_success' : when}${conditions[condition]} }`
+    })
+    .join('\n')}`
+
+/** How each step ended and what was told of it; steps that nobody orders may be told of in any order. */
+async function endsOf(runId: string): Promise<unknown> {
+  const { rows: steps } = await owner.query<{ key: string }>(
+    `select key, state, attempt, fence, output, rows_out, cursor from steps where run_id = $1 order by position`,
+    [runId],
+  )
+  const events = await eventsOf(runId)
+  const { rows: runs } = await owner.query('select state, events, unfinished from runs where id = $1', [
+    runId,
+  ])
+  const told = (key: string | null) =>
+    events.filter((event) => event.step_key === key).map(({ type, data }) => [type, data])
+  return { runs, of: told(null), steps: steps.map((step) => ({ ...step, told: told(step.key) })) }
+}
+
 describe('steps that only think', () => {
+  it('end as they would one by one, however they wait for each other', async () => {
+    await fc.assert(
+      fc.asyncProperty(thoughts, async (steps) => {
+        const id = (await pipeline(acme, yamlOf(steps))) as PipelineId
+        const fails = new Set(steps.flatMap(({ condition }, n) => (condition === 'fails' ? [`s${n}`] : [])))
+        const byHand = await endsOf(await oneByOne(id, (key) => (fails.has(key) ? skipped : over)))
+        for (const _round of ['in one piece', 'with the start'])
+          expect(await endsOf((await finished(acme, id)).id)).toEqual(byHand)
+      }),
+      { numRuns: 15 },
+    )
+  })
+
+  it('are committed in one round trip, a thousand side by side and what waits for all of them', async () => {
+    const many = Array.from({ length: 998 }, (_, n) => `m${n}`)
+    const id = await pipeline(
+      acme,
+      `steps:
+  - { id: first, wait: { for: 0s } }
+${many.map((key) => `  - { id: ${key}, wait: { for: 0s }, after: [first] }`).join('\n')}
+  - { id: last, wait: { for: 0s }, after: [${many.join(', ')}] }`,
+    )
+    const run = await finished(acme, id)
+    expect(run.state).toBe('succeeded')
+    const { rows } = await owner.query<{ moments: number }>(
+      'select count(distinct xmin::text)::int as moments from run_events where run_id = $1 and step_key is not null',
+      [run.id],
+    )
+    // The claim of the first, and the end of all.
+    expect(rows[0]?.moments).toBeLessThanOrEqual(2)
+  })
+
   it('leave the same behind one by one, in one piece after the first, and written with the start', async () => {
     const id = (await pipeline(acme, twelve)) as PipelineId
     const byHand = await leftBy(await oneByOne(id, (key) => (key === 's5' ? skipped : over)))
