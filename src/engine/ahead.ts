@@ -16,7 +16,7 @@ import type { StepOutcome, Work } from './step.ts'
 export type Ahead = { key: string; result: StepResult }
 
 /** More at once would only make one transaction long. */
-const mostAhead = 1_000
+const mostAhead = 2_000
 
 /**
  * Steps that only think, worked out before the one in hand is committed and committed with it: however many follow from it,

@@ -3,7 +3,7 @@ import { startBenchApp } from './bench-app.ts'
 import { caller, idleSteps, savePipeline, withBenchStack } from './bench-stack.ts'
 import { openClient } from './client.ts'
 import { measured, median, type Benchmark } from './measure.ts'
-import { allSucceeded, fanOut } from './shapes.ts'
+import { allSucceeded, shapes, takeAll, wide } from './shapes.ts'
 
 const steps = 40
 const warmUps = 5
@@ -11,11 +11,9 @@ const chains = 15
 /** QStash publishes no latency: what is usual, and what is slow. */
 const modelledHopMs = [50, 200]
 
-const wideRuns = 3
-
-/** What `chain40` and `fanout1000` would take if every step came in a delivery of its own. */
+/** What `chain40`, `fanout1000` and the shapes would take if every step came in a delivery of its own. */
 export const hops: Benchmark = {
-  names: ['chain40_hops', 'fanout1000_hops'],
+  names: ['chain40_hops', ...[wide, ...shapes].map(({ name }) => `${name}_hops`)],
   targets: {},
   isLong: true,
   run: (say) =>
@@ -25,14 +23,16 @@ export const hops: Benchmark = {
         neverHere: true,
         deliveryLimits: { wallMs: 0, calls: 1 },
       }))
-      const { api, keys } = await caller({ ...stack, url: app.url })
+      const here = { ...stack, url: app.url }
+      const { api, keys } = await caller(here)
       const client = openClient(1)
       const owner = new pg.Client({ connectionString: stack.ownerUrl })
       await owner.connect()
-      const take = async (pipelineId: string, warmUps: number, count: number) => {
+      try {
+        const pipelineId = await savePipeline(api, idleSteps(steps))
         const ms: number[] = []
         const deliveries: number[] = []
-        for (let i = 0; i < warmUps + count; i++) {
+        for (let i = 0; i < warmUps + chains; i++) {
           const before = stack.parts.qstash?.stats().delivered ?? 0
           const sentMs = Date.now()
           await client.ask('POST', `${app.url}/v1/runs`, keys[0] ?? '', { pipelineId })
@@ -41,31 +41,15 @@ export const hops: Benchmark = {
           ms.push(took)
           deliveries.push((stack.parts.qstash?.stats().delivered ?? 0) - before)
         }
-        return { ms, perRun: median(deliveries) }
-      }
-      try {
+        const perRun = median(deliveries)
         say(
-          'the app on Node in this process, the local QStash with no latency of its own, one step a delivery',
-        )
-        const chain = await take(await savePipeline(api, idleSteps(steps)), warmUps, chains)
-        say(
-          `a chain of ${steps}: ${chain.perRun} deliveries a run, ${Math.min(...chain.ms)} to ${Math.max(...chain.ms)} ms`,
+          `the app on Node in this process, the local QStash with no latency of its own, one step a delivery: ${perRun} deliveries a run, ${Math.min(...ms)} to ${Math.max(...ms)} ms`,
         )
         for (const hopMs of modelledHopMs)
           say(
-            `modelled, not measured: with ${hopMs} ms more a hop ${Math.round(median(chain.ms) + chain.perRun * hopMs)} ms`,
+            `modelled, not measured: with ${hopMs} ms more a hop ${Math.round(median(ms) + perRun * hopMs)} ms`,
           )
-        const wide = await take(await savePipeline(api, fanOut(1_000)), 1, wideRuns)
-        say(
-          `1, 1,000, 1: ${wide.perRun} deliveries a run, ${Math.min(...wide.ms)} to ${Math.max(...wide.ms)} ms`,
-        )
-        return {
-          chain40_hops: measured(chain.ms, 'ms'),
-          fanout1000_hops: measured(
-            wide.ms.map((each) => each / 1_000),
-            's',
-          ),
-        }
+        return { chain40_hops: measured(ms, 'ms'), ...(await takeAll(here, [wide, ...shapes], say, '_hops')) }
       } finally {
         client.close()
         await owner.end()
