@@ -190,7 +190,8 @@ begin
     select from jsonb_to_recordset(version.plan) as s(kind text, needs text[], "when" text)
     where (cardinality(s.needs) = 0 or s."when" = 'always') and not p_options->'claim'->'kinds' ? s.kind
   ) then
-    claim := app.claim_step(p_run, null, p_options->'claim'->>'delivery', false, (p_options->'claim'->>'leaseMs')::integer);
+    claim := app.claim_step(p_run, null, p_options->'claim'->>'delivery', false, (p_options->'claim'->>'leaseMs')::integer,
+      p_options->'claim'->>'knows');
     if claim->'step'->>'key' = ended->0->>'key' then
       completion := app.complete_step(p_run, ended->0->>'key', 0, (claim->'step'->>'fence')::bigint, ended->0->'result',
         p_options->'claim'->>'delivery', (p_options->'claim'->>'leaseMs')::integer, ended - 0);
@@ -491,7 +492,7 @@ $$;
 -- A delivery asks for work on a run. Takes its message off the outbox, moves a queued run to running when there is room,
 -- and claims a step. Returns {"outcome"}: 'over' (no such run, or finished), 'queued' (no room yet), 'idle' (nothing can
 -- start now), or 'claimed' with "run", "step" and "wakes" (messages to publish now).
-create function app.claim_step(p_run text, p_outbox bigint, p_delivery text, p_retry boolean, p_lease_ms integer)
+create function app.claim_step(p_run text, p_outbox bigint, p_delivery text, p_retry boolean, p_lease_ms integer, p_known text default null)
 returns jsonb
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -615,9 +616,10 @@ begin
   return jsonb_build_object(
     'outcome', case when s.key is null then 'idle' else 'claimed' end,
     'step', case when s.key is not null then app.step_json(s) end,
-    'run', case when s.key is not null then jsonb_build_object('id', r.id, 'pipelineId', r.pipeline_id,
-      'version', version.version, 'definition', version.definition, 'plan', version.plan, 'parameters', r.parameters, 'traceparent', r.traceparent,
-      'deadlineAt', r.deadline_at, 'scheduledFor', r.scheduled_for, 'trigger', r.trigger) end,
+    'run', case when s.key is not null then jsonb_build_object('id', r.id, 'pipelineId', r.pipeline_id, 'versionId', r.version_id,
+      'parameters', r.parameters, 'traceparent', r.traceparent, 'deadlineAt', r.deadline_at, 'scheduledFor', r.scheduled_for,
+      'trigger', r.trigger) || case when r.version_id = p_known then '{}'
+        else jsonb_build_object('version', version.version, 'definition', version.definition, 'plan', version.plan) end end,
     'wakes', wakes);
 end
 $$;
@@ -1032,7 +1034,7 @@ declare
   f regprocedure;
 begin
   foreach f in array array[
-    'app.start_run(text,text,text,jsonb)', 'app.claim_step(text,bigint,text,boolean,integer)',
+    'app.start_run(text,text,text,jsonb)', 'app.claim_step(text,bigint,text,boolean,integer,text)',
     'app.complete_step(text,text,integer,bigint,jsonb,text,integer,jsonb)', 'app.answer_step(text,text,integer,text,jsonb)',
     'app.checkpoint(text,text,integer,bigint,jsonb,bigint,bigint,integer)',
     'app.renew_lease(text,text,integer,bigint,integer)', 'app.cancel_run(text)']::regprocedure[]

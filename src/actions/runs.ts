@@ -1,5 +1,10 @@
 import { getPipeline } from '#src/db/pipelines.ts'
-import { cancelRun as cancelRunRow, startRun as startRunRow, type Claim } from '#src/db/run-moves.ts'
+import {
+  cancelRun as cancelRunRow,
+  startRun as startRunRow,
+  type Claim,
+  type RunVersion,
+} from '#src/db/run-moves.ts'
 import {
   getRun,
   listItems,
@@ -44,6 +49,7 @@ export async function startRun(
   const { pipelineId } = input
   const delivery = { id: `here:${id}`, retry: false }
   const budget = startBudget(ctx.services.now, besideAnswer.limits, besideAnswer.kinds)
+  const known = knownVersion(ctx.tenantId, pipelineId)
   const started = await startRunRow(ctx.tenantDb, {
     id,
     pipelineId,
@@ -57,7 +63,8 @@ export async function startRun(
           delivery: delivery.id,
           leaseMs,
           kinds: besideAnswer.kinds,
-          ended: await endedWithStart(ctx, { id, pipelineId, parameters: checked.parameters }, budget),
+          known,
+          ended: await endedWithStart(ctx, { id, pipelineId, parameters: checked.parameters }, budget, known),
         },
   })
   if ('refused' in started) {
@@ -89,8 +96,8 @@ async function endedWithStart(
   ctx: Context,
   run: { id: RunId; pipelineId: PipelineId; parameters: Record<string, unknown> },
   budget: Budget,
+  known: RunVersion | undefined,
 ) {
-  const known = knownVersion(ctx.tenantId, run.pipelineId)
   const resolved = known && resolveParameters(known.definition, run.parameters)
   if (!known || !resolved?.ok) return undefined
   const { workBefore } = await import('#src/engine/ahead.ts')

@@ -31,12 +31,17 @@ export type ClaimedStep = {
   outputs?: Record<string, Json> | null
 }
 
-export type ClaimedRun = {
-  id: RunId
-  pipelineId: PipelineId
+/** What a run goes by: it never changes. */
+export type RunVersion = {
+  versionId: string
   version: number
   definition: Definition
   plan: readonly PlannedStep[]
+}
+
+export type ClaimedRun = RunVersion & {
+  id: RunId
+  pipelineId: PipelineId
   parameters: Parameters
   traceparent: string | null
   deadlineAt: string | null
@@ -101,6 +106,8 @@ export type NewRun = {
         delivery: string
         leaseMs: number
         kinds: readonly string[]
+        /** Need not be told again. */
+        known?: RunVersion | undefined
         ended?: { version: number; steps: readonly { key: string; result: StepResult }[] } | undefined
       }
     | undefined
@@ -112,13 +119,21 @@ export type NewRun = {
  */
 export async function startRun(db: TenantDb, run: NewRun): Promise<Started | RunRefusal> {
   const { parameters, checkedFor, traceparent, priority, claim } = run
-  const options = JSON.stringify({ parameters, checkedFor, traceparent, priority, claim })
+  const { known, ...asked } = claim ?? {}
+  const options = JSON.stringify({
+    parameters,
+    checkedFor,
+    traceparent,
+    priority,
+    claim: claim && { ...asked, knows: known?.versionId },
+  })
   const started = await db.call<
     { outboxId: number } | { claim: Claim; completion?: Completion } | RunRefusal | null
   >(sql`app.start_run(${run.id}, ${run.pipelineId}, ${run.trigger}, ${options}::jsonb)`)
   if (!started) throw notFound('pipeline')
   if ('outboxId' in started) return { wake: { id: started.outboxId, runId: run.id } }
-  return 'claim' in started ? { claim: afterwards(started.claim, started.completion) } : started
+  if (!('claim' in started)) return started
+  return { claim: withVersion(afterwards(started.claim, started.completion), known) }
 }
 
 /** What is left to do when the first steps have ended with the start. */
@@ -129,14 +144,25 @@ function afterwards(claim: Claim, completion: Completion | undefined): Claim {
   return step ? { ...claim, step, wakes } : { outcome: 'idle', wakes, runState }
 }
 
-export const claimStep = (
+/** The version that was known is not told again. */
+function withVersion(claim: Claim, known: RunVersion | undefined): Claim {
+  return claim.outcome === 'claimed' && known ? { ...claim, run: { ...known, ...claim.run } } : claim
+}
+
+/** @param known the version that the run is thought to go by, which is then not told */
+export async function claimStep(
   db: TenantDb,
   runId: RunId,
   outboxId: number | undefined,
   delivery: Delivery,
   leaseMs: number,
-): Promise<Claim> =>
-  db.call(sql`app.claim_step(${runId}, ${outboxId ?? null}, ${delivery.id}, ${delivery.retry}, ${leaseMs})`)
+  known?: RunVersion,
+): Promise<Claim> {
+  const claim = await db.call<Claim>(
+    sql`app.claim_step(${runId}, ${outboxId ?? null}, ${delivery.id}, ${delivery.retry}, ${leaseMs}, ${known?.versionId ?? null})`,
+  )
+  return withVersion(claim, known)
+}
 
 /**
  * The statement that completes a step, to stand last in the transaction that wrote what the step made.

@@ -21,6 +21,7 @@ import { workAhead, type Ahead } from './ahead.ts'
 import { startBudget, type Budget } from './budget.ts'
 import { executeStep } from './execute.ts'
 import { executeItem } from './item.ts'
+import { rememberVersion, versionOfRun } from './known-versions.ts'
 import { namesOf } from './names.ts'
 import { wakeMessages } from './wake.ts'
 import { holdLease, leaseMs } from './lease.ts'
@@ -40,7 +41,9 @@ export type WakeUp = { tenantId: TenantId; runId: RunId; outboxId?: number | und
 export async function deliver(services: EngineServices, wakeUp: WakeUp, delivery: Delivery): Promise<void> {
   const { tenantId, runId } = wakeUp
   const db = services.database.tenant(tenantId, 'job')
-  const claim = await claimStep(db, runId, wakeUp.outboxId, delivery, leaseMs)
+  const known = versionOfRun(tenantId, runId)
+  const claim = await claimStep(db, runId, wakeUp.outboxId, delivery, leaseMs, known)
+  if (claim.outcome === 'claimed') rememberVersion(tenantId, claim.run)
   await carryOut(services, wakeUp, claim, delivery, startBudget(services.now, services.deliveryLimits))
 }
 

@@ -1,20 +1,40 @@
-import type { ClaimedRun } from '#src/db/run-moves.ts'
-import type { PipelineId, TenantId } from '#src/domain/id.ts'
+import type { ClaimedRun, RunVersion } from '#src/db/run-moves.ts'
+import type { PipelineId, RunId, TenantId } from '#src/domain/id.ts'
 
-/** A pipeline's version as the last run of it showed it: a version never changes, but another may be the current one. */
-export type KnownVersion = Pick<ClaimedRun, 'version' | 'definition' | 'plan'>
+/** Steps of all that are kept, and what they are kept for: this is an isolate's memory. */
+const mostSteps = 5_000
+const mostNames = 2_000
 
-const mostVersions = 200
-const mostSteps = 100
-const kept = new Map<string, KnownVersion>()
+const versions = new Map<string, RunVersion>()
+let steps = 0
+/** Which version a pipeline had when a run of it was last seen, and which one a run goes by. */
+const ofPipelines = new Map<string, RunVersion>()
+const ofRuns = new Map<string, RunVersion>()
 
-/** Only small ones: what this holds is an isolate's memory. */
+/** A version never changes, so whoever works on a run again, or starts the same pipeline, need not be told it again. */
 export function rememberVersion(tenantId: TenantId, run: ClaimedRun): void {
-  const { version, definition, plan, pipelineId } = run
+  const { id, pipelineId, versionId, version, definition, plan } = run
   if (plan.length > mostSteps) return
-  if (kept.size >= mostVersions) kept.clear()
-  kept.set(`${tenantId} ${pipelineId}`, { version, definition, plan })
+  if (steps + plan.length > mostSteps || ofRuns.size >= mostNames) {
+    for (const map of [versions, ofPipelines, ofRuns]) map.clear()
+    steps = 0
+  }
+  const name = `${tenantId} ${versionId}`
+  let known = versions.get(name)
+  if (!known) {
+    known = { versionId, version, definition, plan }
+    versions.set(name, known)
+    steps += plan.length
+  }
+  ofRuns.set(`${tenantId} ${id}`, known)
+  const current = ofPipelines.get(`${tenantId} ${pipelineId}`)
+  if (!current || current.version < version) ofPipelines.set(`${tenantId} ${pipelineId}`, known)
 }
 
-export const knownVersion = (tenantId: TenantId, pipelineId: PipelineId): KnownVersion | undefined =>
-  kept.get(`${tenantId} ${pipelineId}`)
+/** The version that a pipeline had when a run of it was last seen here; another may be the current one. */
+export const knownVersion = (tenantId: TenantId, pipelineId: PipelineId): RunVersion | undefined =>
+  ofPipelines.get(`${tenantId} ${pipelineId}`)
+
+/** The version of a run that was worked on here. */
+export const versionOfRun = (tenantId: TenantId, runId: RunId): RunVersion | undefined =>
+  ofRuns.get(`${tenantId} ${runId}`)
