@@ -22,7 +22,10 @@ export function sqlStateOf(error: unknown): string | undefined {
 export function isUnavailable(error: unknown): boolean {
   const code = sqlStateOf(error)
   if (code) return /^(08|53|57P|40|XX000|55P03)/.test(code)
-  return error instanceof Error && /NeonDbError|TypeError|DrizzleQueryError|AbortError/.test(error.name)
+  if (!(error instanceof Error)) return false
+  // Of TypeErrors only those of a request that never arrived: any other is a mistake of ours, and asking again mends none.
+  if (error.name === 'TypeError') return error.message === 'fetch failed'
+  return /NeonDbError|DrizzleQueryError|AbortError/.test(error.name)
 }
 
 const reasons: Record<string, string> = {
