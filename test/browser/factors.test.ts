@@ -70,6 +70,13 @@ async function passwordStep() {
   await page.getByRole('button', { name: 'Sign in', exact: true }).click()
 }
 
+const openMenu = () => page.getByRole('button', { name: 'Settings', exact: true }).click()
+
+async function signOut() {
+  await openMenu()
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+}
+
 async function openSecurity() {
   await page.goto('/security')
   await passwordStep()
@@ -105,7 +112,7 @@ it('sets up an authenticator app with a square to scan, and asks for its code at
   await page.getByRole('button', { name: 'I have kept them' }).click()
   await page.getByRole('row', { name: /Authenticator app/ }).waitFor()
 
-  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+  await signOut()
   await heading('Sign in').waitFor()
   ahead = 60_000
   await passwordStep()
@@ -117,7 +124,7 @@ it('sets up an authenticator app with a square to scan, and asks for its code at
   await page.getByRole('button', { name: 'Go on' }).click()
   await heading('Pipelines').waitFor()
 
-  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+  await signOut()
   await passwordStep()
   await page.getByRole('button', { name: 'Use a recovery code' }).click()
   await page.getByLabel('Recovery code').fill(codes[0] ?? '')
@@ -135,20 +142,22 @@ it('makes a passkey, signs in with it alone and as a second step, and removes it
   await page.getByRole('button', { name: 'I have kept them' }).click()
   await page.getByRole('row', { name: /Laptop/ }).waitFor()
 
-  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+  await signOut()
   await page.getByRole('button', { name: 'Use a passkey instead' }).click()
   await heading('Pipelines').waitFor()
 
-  await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+  await signOut()
   await passwordStep()
   await heading('Second step').waitFor()
   await page.getByRole('button', { name: 'Show your passkey' }).click()
   await heading('Pipelines').waitFor()
 
-  await page.getByRole('link', { name: tenant.email }).click()
+  await openMenu()
+  await page.locator('#settings-menu').getByRole('link', { name: 'Security' }).click()
   await heading('Security').waitFor()
   ahead = 9 * 60_000
   await page.getByRole('button', { name: 'Remove Laptop' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
   await page.getByText('None. A password alone opens your account.').waitFor()
   expect(complaints()).toEqual([])
 })
@@ -165,8 +174,10 @@ it('has somebody set up their first factor in the middle of a sign-in that deman
   await page.getByRole('button', { name: 'Go on' }).click()
   await page.getByRole('button', { name: 'I have kept them' }).click()
   await heading('Runs').waitFor()
-  await page.getByRole('link', { name: tenant.email }).click()
+  await openMenu()
+  await page.locator('#settings-menu').getByRole('link', { name: 'Security' }).click()
   await page.getByRole('button', { name: 'Remove Authenticator app' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
   await page.getByRole('alert').getByText('this is your last one').waitFor()
   expect(complaints()).toEqual([])
 })

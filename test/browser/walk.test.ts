@@ -98,6 +98,11 @@ async function signIn(password = tenant.password) {
   await page.getByRole('button', { name: 'Sign in', exact: true }).click()
 }
 
+async function signOut() {
+  await page.getByRole('button', { name: 'Settings' }).click()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+}
+
 const heading = (name: string | RegExp) => page.getByRole('heading', { level: 1, name })
 
 /** The texts of a row's cells, the one in its heading first. */
@@ -165,7 +170,7 @@ it('asks who is signed out to sign in, says when that is wrong, and goes on to w
     '__Host-refresh',
   ])
 
-  await page.getByRole('button', { name: 'Sign out' }).click()
+  await signOut()
   await heading('Sign in').waitFor()
   expect(page.url()).toBe(`${w.url}/sign-in`)
   await page.goto('/runs')
@@ -243,7 +248,7 @@ it('signs up, and fits a narrow window', async () => {
     .getByRole('alert')
     .getByText(/^There is no such run/)
     .waitFor()
-  await page.getByRole('button', { name: 'Sign out' }).click()
+  await signOut()
   await heading('Sign in').waitFor()
   await signIn()
   await page.getByRole('link', { name: 'missing' }).waitFor()

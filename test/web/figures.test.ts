@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { duration, rate, shortId } from '../../web/src/ui/figures.ts'
+import { bytes, dollars, duration, rate, shortId } from '../../web/src/ui/figures.ts'
 
 it.each([
   [0, '0 ms'],
@@ -20,4 +20,17 @@ it.each([
 it('writes rates short and ids by their end', () => {
   expect([0, 950, 58_206, 1_036_000].map(rate)).toEqual(['0', '950', '58.2K', '1.04M'])
   expect(shortId('run_01m7yg9gshx8afq2m9xw57j013')).toBe('…xw57j013')
+})
+
+it('writes bytes by thousands, and money as far down as there is some', () => {
+  expect([0, 999, 1_000, 1_234_567, 5e9, 7e18].map(bytes)).toEqual([
+    '0 byte',
+    '999 byte',
+    '1 kB',
+    '1.23 MB',
+    '5 GB',
+    '7,000 PB',
+  ])
+  const figures = ['0.000000', '0.000012', '0.004', '1234.5'].map((text) => dollars(text).replace(/^\D+/, ''))
+  expect(figures).toEqual(['0.00', '0.000012', '0.004', '1,234.50'])
 })

@@ -28,6 +28,19 @@ describe('a list', () => {
     expect(model.list.value).toEqual(ready({ items: items('5', '4', '3', '2') }))
   })
 
+  it('shows what has changed in it without being read again', async () => {
+    const model = listModel(() => Promise.resolve(ready({ items: items('3', '2', '1'), nextCursor: 'a' })))
+    model.put({ id: '3' })
+    expect(model.list.value).toEqual({ state: 'loading' })
+    await model.look()
+    model.put({ id: '2', state: 'failed' })
+    model.drop('3')
+    model.drop('9')
+    expect(model.list.value).toEqual(
+      ready({ items: [{ id: '2', state: 'failed' }, { id: '1' }], nextCursor: 'a' }),
+    )
+  })
+
   it('shows the newest first page above what was read further down', async () => {
     let first: Listed<Item> = { items: items('4', '3'), nextCursor: 'a' }
     const model = listModel((cursor) =>

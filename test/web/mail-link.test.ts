@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { takeMailLink, tell } from '../../web/src/mail-link.ts'
+import { tell } from '../../web/src/api.ts'
+import { takeMailLink } from '../../web/src/mail-link.ts'
 import { isOpen } from '../../web/src/session.ts'
 
 const place = (hash: string) => ({ pathname: '/verify', search: '?x=1', hash })

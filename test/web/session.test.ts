@@ -97,6 +97,26 @@ describe('the session', () => {
     expect(session.state.value.state).toBe('ready')
   })
 
+  it('learns of another role when something is refused, and keeps what it knows when it cannot', async () => {
+    let role = 'owner'
+    const server = answers(({ path }) => {
+      if (path !== '/v1/me') return problem(403, 'forbidden')
+      return role === '' ? problem(503, 'unavailable') : { body: { ...me, user: { ...me.user, role } } }
+    })
+    const session = new SessionModel({ fetch: server.fetch, alone, origin })
+    await session.open()
+    const shown = () => (session.state.value.state === 'ready' ? session.state.value.value.user?.role : '')
+    const before = session.state.value
+    await session.look()
+    expect(session.state.value).toBe(before)
+    role = 'viewer'
+    await ask(newClient(session.fetch, origin).v1.runs.$get({ query: {} }))
+    await expect.poll(shown).toBe('viewer')
+    role = ''
+    await session.look()
+    expect(shown()).toBe('viewer')
+  })
+
   it('ends when somebody signs out, and says so when the server does not answer', async () => {
     const server = sessionServer()
     const session = new SessionModel({ fetch: server.fetch, alone, origin })

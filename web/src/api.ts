@@ -28,6 +28,17 @@ export async function ask<T>(call: Promise<Answer<T>>): Promise<Answered<T>> {
   return failed(response.status, 'unreadable', `The answer cannot be read (status ${response.status}).`)
 }
 
+/** The same where a good answer has nothing in it. */
+export const tell = (call: Promise<Answer<unknown>>): Promise<Answered<true>> =>
+  ask(
+    call.then((response) => ({
+      ok: response.ok,
+      status: response.status,
+      // What is not ok is a problem, which `ask` takes as it finds it.
+      json: async () => (response.ok ? true : await response.json()) as true,
+    })),
+  )
+
 const failed = (status: number, code: string, detail: string) =>
   ({ state: 'failed', problem: { status, code, detail } }) as const
 

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } from 'preact-iso'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { session } from './browser.ts'
 import { destination, isEntrance, isOpen } from './session.ts'
 import { awaited } from './second-step.ts'
@@ -20,6 +20,15 @@ const Pipeline = lazy(() => import('./pages/pipeline/page.tsx').then((page) => p
 const Runs = lazy(() => import('./pages/runs/page.tsx').then((page) => page.RunsPage))
 const Run = lazy(() => import('./pages/run/page.tsx').then((page) => page.RunPage))
 const Security = lazy(() => import('./pages/security/page.tsx').then((page) => page.SecurityPage))
+const Account = lazy(() => import('./pages/account/page.tsx').then((page) => page.AccountPage))
+const Members = lazy(() => import('./pages/members/page.tsx').then((page) => page.MembersPage))
+const Keys = lazy(() => import('./pages/keys/page.tsx').then((page) => page.KeysPage))
+const NewKey = lazy(() => import('./pages/new-key/page.tsx').then((page) => page.NewKeyPage))
+const ServiceAccounts = lazy(() =>
+  import('./pages/service-accounts/page.tsx').then((page) => page.ServiceAccountsPage),
+)
+const Audit = lazy(() => import('./pages/audit/page.tsx').then((page) => page.AuditPage))
+const Usage = lazy(() => import('./pages/usage/page.tsx').then((page) => page.UsagePage))
 const NotFound = lazy(() => import('./pages/not-found/page.tsx').then((page) => page.NotFoundPage))
 
 /** Addresses of the API are no pages: links to them are followed by the browser. */
@@ -48,6 +57,7 @@ function Content() {
   // Who is signed in and at the second step of another sign-in stays there.
   const elsewhere =
     awaited.value !== undefined && place.path === '/sign-in' ? undefined : destination(state, place)
+  const switches = useSwitches()
   useEffect(() => void session.open(), [])
   useEffect(() => {
     if (elsewhere !== undefined) place.route(elsewhere, true)
@@ -57,7 +67,7 @@ function Content() {
   if (elsewhere !== undefined || (state.state !== 'ready' && !isEntrance(place.path) && !isOpen(place.path)))
     return <Waiting />
   return (
-    <Router>
+    <Router key={switches}>
       <Route path="/" component={Pipelines} />
       <Route path="/sign-in" component={SignIn} />
       <Route path="/sign-up" component={SignUp} />
@@ -70,9 +80,31 @@ function Content() {
       <Route path="/runs" component={Runs} />
       <Route path="/runs/:id" component={Run} />
       <Route path="/security" component={Security} />
+      <Route path="/account" component={Account} />
+      <Route path="/members" component={Members} />
+      <Route path="/keys" component={Keys} />
+      <Route path="/keys/new" component={NewKey} />
+      <Route path="/service-accounts" component={ServiceAccounts} />
+      <Route path="/audit" component={Audit} />
+      <Route path="/usage" component={Usage} />
       <Route default component={NotFound} />
     </Router>
   )
+}
+
+/**
+ * How often another tenant was gone to: its pages begin anew. Signing in or out is no such thing: links in mails lead to
+ * pages that go on meanwhile.
+ */
+function useSwitches(): number {
+  const shown = useRef<{ tenantId?: string; switches: number }>({ switches: 0 })
+  const state = session.state.value
+  if (state.state === 'ready') {
+    const { tenantId = state.value.tenant.id, switches } = shown.current
+    const isOther = tenantId !== state.value.tenant.id
+    shown.current = { tenantId: state.value.tenant.id, switches: isOther ? switches + 1 : switches }
+  }
+  return shown.current.switches
 }
 
 /** Most often the console was replaced by a newer one while this page was open, and its parts are gone. */

@@ -44,7 +44,22 @@ export function listModel<T extends { id: string }>(
     })
   }
 
-  return { list, busy, problem, look, more }
+  const change = (items: (items: T[]) => T[]) => {
+    if (list.value.state !== 'ready') return
+    list.value = { state: 'ready', value: { ...list.value.value, items: items(list.value.value.items) } }
+  }
+
+  return {
+    list,
+    busy,
+    problem,
+    look,
+    more,
+    /** Shows one as it is now. */
+    put: (item: T) => change((items) => items.map((one) => (one.id === item.id ? item : one))),
+    /** Shows one no more. */
+    drop: (id: T['id']) => change((items) => items.filter((one) => one.id !== id)),
+  }
 }
 
 /** A gap between the two is not papered over: then the first page stands alone again. */

@@ -1,6 +1,4 @@
-import { useState } from 'preact/hooks'
-import { ask } from './api.ts'
-import type { Answered } from './load.ts'
+import { useEffect, useState } from 'preact/hooks'
 
 /** What a link in a mail brought, behind the # that no server sees. */
 export type MailLink = { token: string; purpose: string }
@@ -17,20 +15,17 @@ export function takeMailLink(
   return { token, purpose: brought.get('for') ?? '' }
 }
 
+/** The link that was opened last: also when that was in the tab that has this page already, which does not load it again. */
 export function useMailLink(): MailLink | undefined {
-  const [link] = useState(() => takeMailLink(location, history))
+  const [link, setLink] = useState(() => takeMailLink(location, history))
+  useAnotherLink(() => setLink((before) => takeMailLink(location, history) ?? before))
   return link
 }
 
-type Told = { ok: boolean; status: number; json(): Promise<unknown> }
-
-/** The same as `ask` where a good answer has nothing in it. */
-export const tell = (call: Promise<Told>): Promise<Answered<true>> =>
-  ask(
-    call.then((response) => ({
-      ok: response.ok,
-      status: response.status,
-      // What is not ok is a problem, which `ask` takes as it finds it.
-      json: async () => (response.ok ? true : await response.json()) as true,
-    })),
-  )
+/** Calls when a link to the page that is shown was opened in its own tab. */
+export function useAnotherLink(look: () => void): void {
+  useEffect(() => {
+    addEventListener('hashchange', look)
+    return () => removeEventListener('hashchange', look)
+  }, [])
+}

@@ -38,10 +38,18 @@ export const SessionModel = createModel(({ fetch, alone, origin = '/' }: Environ
   /** A request whose access token has run out is made again once, with the next one. */
   async function fetchInSession(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const first = await fetch(input, init)
+    if (first.status === 403) void look()
     if (first.status !== 401 || !(await renew())) return first
     const second = await fetch(input, init)
     if (second.status === 401) state.value = { state: 'out', left: false }
     return second
+  }
+
+  /** Learns of what has changed about who is signed in, such as their role. What is shown stays when that does not work. */
+  async function look(): Promise<void> {
+    const answer = await ask(newClient(fetch, origin).v1.me.$get())
+    const known = JSON.stringify(state.value) === JSON.stringify(answer)
+    if (answer.state === 'ready' && state.value.state === 'ready' && !known) state.value = answer
   }
 
   return {
@@ -49,6 +57,7 @@ export const SessionModel = createModel(({ fetch, alone, origin = '/' }: Environ
     /** Why signing out did not work. */
     problem,
     fetch: fetchInSession,
+    look,
     /** Finds out who is signed in. */
     async open(): Promise<void> {
       const answer = await ask(api.v1.me.$get())

@@ -26,3 +26,24 @@ export const rate = (perSecond: number): string => short.format(perSecond)
 
 /** The end of an id: enough to tell two of them apart. */
 export const shortId = (id: string): string => `…${id.slice(-8)}`
+
+const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte', 'petabyte'] as const
+
+/** 512 byte, 1.2 kB, 3.45 GB: powers of a thousand. */
+export function bytes(value: number): string {
+  const power = value < 1000 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), units.length - 1)
+  const style = { style: 'unit', unit: units[power] ?? 'byte', maximumSignificantDigits: 3 } as const
+  return new Intl.NumberFormat(undefined, style).format(value / 1000 ** power)
+}
+
+/** $1,234.50; what is less than a cent keeps what can be seen of it. */
+export function dollars(decimal: string): string {
+  const value = Number(decimal)
+  const digits = value === 0 || value >= 0.01 ? { maximumFractionDigits: 2 } : { maximumSignificantDigits: 2 }
+  return new Intl.NumberFormat(undefined, {
+    style: 'currency',
+    currency: 'USD',
+    currencyDisplay: 'narrowSymbol',
+    ...digits,
+  }).format(value)
+}

@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso'
 import { session } from '../browser.ts'
 import { Alert } from './alert.tsx'
+import { SettingsMenu } from './settings-menu.tsx'
 import { TenantSwitch } from './tenant-switch.tsx'
 import styles from './header.module.css'
 
@@ -23,17 +24,8 @@ export function Header() {
           Runs
         </a>
       </nav>
-      <p class={styles.who}>
-        <span class={styles.tenant}>{user ? <TenantSwitch current={tenant} /> : tenant.name}</span>
-        {user && (
-          <a href="/security" class={styles.email} aria-current={current('/security')}>
-            {user.email}
-          </a>
-        )}
-      </p>
-      <button type="button" class={styles.leave} onClick={() => void session.leave()}>
-        Sign out
-      </button>
+      <p class={styles.tenant}>{user ? <TenantSwitch current={tenant} /> : tenant.name}</p>
+      <SettingsMenu email={user?.email} />
       {session.problem.value && <Alert problem={session.problem.value} />}
     </header>
   )

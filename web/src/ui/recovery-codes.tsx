@@ -1,10 +1,10 @@
+import { Section } from './section.tsx'
 import styles from './recovery-codes.module.css'
 
 /** Shown this once: afterwards nobody can tell them, we included. */
 export function RecoveryCodes({ codes, done }: { codes: readonly string[]; done: () => void }) {
   return (
-    <section aria-labelledby="recovery-codes">
-      <h2 id="recovery-codes">Your recovery codes</h2>
+    <Section title="Your recovery codes" next>
       <p>
         Each opens your account once when nothing else is at hand. Keep them safe: they are shown only now.
       </p>
@@ -18,6 +18,6 @@ export function RecoveryCodes({ codes, done }: { codes: readonly string[]; done:
       <button type="button" data-main onClick={done}>
         I have kept them
       </button>
-    </section>
+    </Section>
   )
 }

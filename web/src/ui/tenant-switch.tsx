@@ -32,7 +32,11 @@ export function TenantSwitch({ current }: { current: Own }) {
   if (own.value.length < 2) return <>{current.name}</>
   return (
     <>
-      <select aria-label="Tenant" value={current.id} onChange={(event) => void go(event.currentTarget.value)}>
+      <select
+        aria-label="Organisation"
+        value={current.id}
+        onChange={(event) => void go(event.currentTarget.value)}
+      >
         {own.value.map(({ id, name }) => (
           <option key={id} value={id}>
             {name}

@@ -1,26 +1,36 @@
 import { useModel } from '@preact/signals'
 import { useLocation } from 'preact-iso'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { api, entranceApi, session } from '../../browser.ts'
+import { useAnotherLink } from '../../mail-link.ts'
 import { secondStep } from '../../second-step.ts'
 import { Entrance } from '../../ui/entrance.tsx'
 import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
 import { Loaded } from '../../ui/loaded.tsx'
+import { NewPassword } from '../../ui/new-password.tsx'
 import { Page } from '../../ui/page.tsx'
 import { InvitationModel, takeToken, type Offer } from './model.ts'
 
 /** Where the link of an invitation leads: joining with the account that one has, or with a new one. */
 export function InvitationPage() {
-  const model = useModel(() => new InvitationModel({ api, entranceApi, token: takeToken() }))
-  useEffect(() => void model.load(), [model])
+  const [token, setToken] = useState(takeToken)
+  useAnotherLink(() => setToken(takeToken()))
   return (
     <Entrance>
       <Page title="Invitation">
-        <Loaded of={model.offer} retry={() => void model.load()}>
-          {(offer) => <Join model={model} offer={offer} />}
-        </Loaded>
+        <Offered key={token} token={token} />
       </Page>
     </Entrance>
+  )
+}
+
+function Offered({ token }: { token: string }) {
+  const model = useModel(() => new InvitationModel({ api, entranceApi, token }))
+  useEffect(() => void model.load(), [model])
+  return (
+    <Loaded of={model.offer} retry={() => void model.load()}>
+      {(offer) => <Join model={model} offer={offer} />}
+    </Loaded>
   )
 }
 
@@ -34,7 +44,7 @@ function Join({ model, offer }: JoinProps) {
         You are invited to join <strong>{offer.tenant.name}</strong> as {offer.email}.
       </p>
       {state.state === 'ready' ? (
-        <JoinAsMyself model={model} />
+        <JoinAsMyself model={model} offer={offer} email={state.value.user?.email} />
       ) : offer.hasAccount ? (
         <p>
           This address has an account: <a href="/sign-in?next=/invitation">sign in</a> to join.
@@ -54,12 +64,21 @@ async function enter(answer: unknown, route: (url: string) => void): Promise<voi
   route('/')
 }
 
-function JoinAsMyself({ model }: { model: InstanceType<typeof InvitationModel> }) {
+function JoinAsMyself({ model, offer, email }: JoinProps & { email: string | undefined }) {
   const { route } = useLocation()
   const { submit, busy, problem } = useSubmit(
     () => model.join(),
     (answer) => enter(answer, route),
   )
+  if (email?.toLowerCase() !== offer.email.toLowerCase())
+    return (
+      <>
+        <p>You are signed in as {email}, and the invitation is for another address.</p>
+        <button type="button" onClick={() => void session.leave()}>
+          Sign out
+        </button>
+      </>
+    )
   return (
     <form onSubmit={submit}>
       <FormAlert problem={problem} shown={[]} />
@@ -82,24 +101,7 @@ function JoinAsNew({ model, email }: { model: InstanceType<typeof InvitationMode
       <Field label="Your name" name="name" path="account.name" problem={problem}>
         {(field) => <input {...field} autoComplete="name" maxLength={100} required />}
       </Field>
-      <Field
-        label="Password"
-        name="password"
-        path="account.password"
-        hint="At least 8 characters, any you like"
-        problem={problem}
-      >
-        {(field) => (
-          <input
-            {...field}
-            type="password"
-            autoComplete="new-password"
-            minLength={8}
-            maxLength={256}
-            required
-          />
-        )}
-      </Field>
+      <NewPassword path="account.password" problem={problem} />
       <FormAlert problem={problem} shown={['account.name', 'account.password']} />
       <button type="submit" data-main disabled={busy.value}>
         {busy.value ? 'Joining…' : 'Join'}

@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals'
 import { useLocation } from 'preact-iso'
-import { ask } from '../../api.ts'
+import { ask, tell } from '../../api.ts'
 import { entranceApi, session } from '../../browser.ts'
-import { tell, useMailLink } from '../../mail-link.ts'
+import { useMailLink } from '../../mail-link.ts'
 import { secondStep } from '../../second-step.ts'
 import { Entrance } from '../../ui/entrance.tsx'
 import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
@@ -14,7 +14,7 @@ export function LinkPage() {
   return (
     <Entrance>
       <Page title="Sign in with a link">
-        {link === undefined ? <AskForLink /> : <UseLink token={link.token} />}
+        {link === undefined ? <AskForLink /> : <UseLink key={link.token} token={link.token} />}
         <p>
           <a href="/sign-in">Sign in another way</a>
         </p>

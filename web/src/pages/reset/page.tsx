@@ -1,9 +1,12 @@
 import { useSignal } from '@preact/signals'
+import { tell } from '../../api.ts'
 import { entranceApi, session } from '../../browser.ts'
-import { tell, useMailLink } from '../../mail-link.ts'
+import { useMailLink } from '../../mail-link.ts'
 import { Entrance } from '../../ui/entrance.tsx'
 import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { NewPassword } from '../../ui/new-password.tsx'
 import { Page } from '../../ui/page.tsx'
+import { Username } from '../../ui/username.tsx'
 
 const reset = entranceApi.v1.accounts['password-reset']
 
@@ -13,7 +16,7 @@ export function ResetPage() {
   return (
     <Entrance>
       <Page title="New password">
-        {link === undefined ? <AskForReset /> : <ChoosePassword token={link.token} />}
+        {link === undefined ? <AskForReset /> : <ChoosePassword key={link.token} token={link.token} />}
         <p>
           <a href="/sign-in">Sign in</a>
         </p>
@@ -58,23 +61,8 @@ function ChoosePassword({ token }: { token: string }) {
     return <output>The password is changed, and every session has ended. Sign in anew.</output>
   return (
     <form onSubmit={submit}>
-      <Field
-        label="New password"
-        name="password"
-        hint="At least 8 characters, any you like"
-        problem={problem}
-      >
-        {(field) => (
-          <input
-            {...field}
-            type="password"
-            autoComplete="new-password"
-            minLength={8}
-            maxLength={256}
-            required
-          />
-        )}
-      </Field>
+      <Username />
+      <NewPassword label="New password" problem={problem} />
       <FormAlert problem={problem} shown={['password']} />
       <button type="submit" data-main disabled={busy.value}>
         Change the password

@@ -1,5 +1,5 @@
 import type { ReadonlySignal } from '@preact/signals'
-import type { ComponentChildren } from 'preact'
+import { Fact, Facts as All } from '../../ui/facts.tsx'
 import { count, duration } from '../../ui/figures.ts'
 import { Time } from '../../ui/time.tsx'
 import styles from './facts.module.css'
@@ -10,7 +10,7 @@ export function Facts({ run, nowMs }: { run: Run; nowMs: ReadonlySignal<number> 
   const rejected = run.steps.reduce((sum, step) => sum + step.rowsRejected, 0)
   const parameters = Object.entries(run.parameters)
   return (
-    <dl class={styles.facts}>
+    <All>
       <Fact name="Pipeline">
         <a href={`/pipelines/${run.pipelineId}`}>{run.pipelineName}</a>, version {run.version}
       </Fact>
@@ -33,16 +33,7 @@ export function Facts({ run, nowMs }: { run: Run; nowMs: ReadonlySignal<number> 
       <Fact name="Id">
         <code>{run.id}</code>
       </Fact>
-    </dl>
-  )
-}
-
-function Fact({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
+    </All>
   )
 }
 

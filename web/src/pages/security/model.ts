@@ -1,6 +1,6 @@
 import { createModel, signal } from '@preact/signals'
 import type { InferResponseType } from 'hono/client'
-import { ask, type Client } from '../../api.ts'
+import { ask, tell, type Client } from '../../api.ts'
 import { loading, type Answered, type ApiProblem, type Load } from '../../load.ts'
 import type { Passkeys } from '../../passkeys.ts'
 
@@ -78,7 +78,7 @@ export const SecurityModel = createModel(({ api, passkeys }: { api: Client; pass
         return ask(routes.passkeys.$post({ json: { name, passkey: made.value } }))
       }, enrolled),
     renewCodes: () => guarded(() => ask(routes['recovery-codes'].$post()), enrolled),
-    remove: (id: Factor['id']) => guarded(() => done(routes[':id'].$delete({ param: { id } })), ignored),
+    remove: (id: Factor['id']) => guarded(() => tell(routes[':id'].$delete({ param: { id } })), ignored),
     prove: async (proof: Proof) => proved(await ask(stepUp.$post({ json: proof }))),
     async proveWithPasskey(): Promise<Answered<unknown>> {
       const options = await ask(stepUp.options.$post())
@@ -91,13 +91,3 @@ export const SecurityModel = createModel(({ api, passkeys }: { api: Client; pass
 })
 
 const ignored = () => undefined
-
-/** Answers that have no body. */
-const done = (call: Promise<Response>): Promise<Answered<unknown>> =>
-  ask<unknown>(
-    call.then((response) => ({
-      ok: response.ok,
-      status: response.status,
-      json: () => (response.status === 204 ? Promise.resolve(null) : response.json()),
-    })),
-  )

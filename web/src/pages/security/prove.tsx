@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
-import { session } from '../../browser.ts'
-import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { Field, Form, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { Section } from '../../ui/section.tsx'
+import { Username } from '../../ui/username.tsx'
 import type { SecurityModel } from './model.ts'
 
 type Way = 'password' | 'code' | 'recoveryCode'
@@ -21,18 +22,17 @@ export function Prove({ model }: { model: InstanceType<typeof SecurityModel> }) 
     () => undefined,
   )
   return (
-    <section aria-labelledby="prove">
-      <h2 id="prove">Show that it is you</h2>
+    <Section title="Show that it is you" next>
       <p>Changing how you sign in needs a fresh proof. It is good for ten minutes.</p>
       {items.some(({ kind }) => kind === 'passkey') && (
-        <form onSubmit={passkey.submit}>
+        <Form submit={passkey.submit} label="Passkey">
           <FormAlert problem={passkey.problem} shown={[]} />
           <button type="submit" disabled={passkey.busy.value}>
             Show your passkey
           </button>
-        </form>
+        </Form>
       )}
-      <form onSubmit={submit}>
+      <Form submit={submit} label="Show that it is you">
         {way === 'password' && <Username />}
         <Field label={labels[way]} name={way} problem={problem}>
           {(field) =>
@@ -47,7 +47,7 @@ export function Prove({ model }: { model: InstanceType<typeof SecurityModel> }) 
         <button type="submit" data-main disabled={busy.value}>
           Go on
         </button>
-      </form>
+      </Form>
       {items.length > 0 && (
         <p>
           <button type="button" onClick={() => (other.value = way === 'code' ? 'recoveryCode' : 'code')}>
@@ -55,7 +55,7 @@ export function Prove({ model }: { model: InstanceType<typeof SecurityModel> }) 
           </button>
         </p>
       )}
-    </section>
+    </Section>
   )
 }
 
@@ -63,11 +63,4 @@ const labels: Record<Way, string> = {
   password: 'Password',
   code: 'Code of your authenticator app',
   recoveryCode: 'Recovery code',
-}
-
-/** Tells password managers whose password it is. */
-function Username() {
-  const { state } = session
-  const email = state.value.state === 'ready' ? state.value.value.user?.email : undefined
-  return <input type="text" name="username" autoComplete="username" value={email ?? ''} readOnly hidden />
 }

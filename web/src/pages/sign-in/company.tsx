@@ -6,6 +6,8 @@ import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
 const words: Record<string, string> = {
   expired: 'That sign-in took too long, or was begun in another browser. Begin again.',
   failed: 'Your company’s sign-in did not work. Try again, or tell your administrator.',
+  begin_here:
+    'A sign-in must begin here: your company’s own page cannot begin one. Give your address at work below.',
   not_allowed: 'Your company’s sign-in worked, but this account may not use Weir. Ask your administrator.',
 }
 

@@ -3,6 +3,7 @@ import { ask } from '../../api.ts'
 import { entranceApi, session } from '../../browser.ts'
 import { Entrance } from '../../ui/entrance.tsx'
 import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { NewPassword } from '../../ui/new-password.tsx'
 import { Page } from '../../ui/page.tsx'
 
 const fields = ['tenantName', 'email', 'password'] as const
@@ -27,23 +28,7 @@ export function SignUpPage() {
           <Field label="E-mail" name="email" problem={problem}>
             {(field) => <input {...field} type="email" autoComplete="username" maxLength={254} required />}
           </Field>
-          <Field
-            label="Password"
-            name="password"
-            hint="At least 8 characters, any you like"
-            problem={problem}
-          >
-            {(field) => (
-              <input
-                {...field}
-                type="password"
-                autoComplete="new-password"
-                minLength={8}
-                maxLength={256}
-                required
-              />
-            )}
-          </Field>
+          <NewPassword problem={problem} />
           <FormAlert problem={problem} shown={fields} />
           <button type="submit" data-main disabled={busy.value}>
             {busy.value ? 'Signing up…' : 'Sign up'}

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
+import { tell } from '../../api.ts'
 import { entranceApi, session } from '../../browser.ts'
-import { tell, useMailLink } from '../../mail-link.ts'
+import { useMailLink } from '../../mail-link.ts'
 import { Entrance } from '../../ui/entrance.tsx'
 import { FormAlert, useSubmit } from '../../ui/form.tsx'
 import { Page } from '../../ui/page.tsx'
@@ -36,34 +37,41 @@ const kinds = {
 export function VerifyPage() {
   const link = useMailLink()
   const kind = link?.purpose === 'change' || link?.purpose === 'undo' ? kinds[link.purpose] : kinds['']
-  const isDone = useSignal(false)
-  const { submit, busy, problem } = useSubmit(
-    () => kind.use(link?.token ?? ''),
-    async () => {
-      isDone.value = true
-      await session.open()
-    },
-  )
   return (
     <Entrance>
       <Page title={kind.title}>
         {link === undefined ? (
           <p>This page is for a link in a mail. Open it from there once more.</p>
-        ) : isDone.value ? (
-          <output>{kind.done}</output>
         ) : (
-          <form onSubmit={submit}>
-            <p>{kind.words}</p>
-            <FormAlert problem={problem} shown={[]} />
-            <button type="submit" data-main disabled={busy.value}>
-              {kind.title}
-            </button>
-          </form>
+          <UseLink key={link.token} token={link.token} kind={kind} />
         )}
         <p>
           <a href="/">Go to Weir</a>
         </p>
       </Page>
     </Entrance>
+  )
+}
+
+type UseLinkProps = { token: string; kind: (typeof kinds)[keyof typeof kinds] }
+
+function UseLink({ token, kind }: UseLinkProps) {
+  const isDone = useSignal(false)
+  const { submit, busy, problem } = useSubmit(
+    () => kind.use(token),
+    async () => {
+      isDone.value = true
+      await session.open()
+    },
+  )
+  if (isDone.value) return <output>{kind.done}</output>
+  return (
+    <form onSubmit={submit}>
+      <p>{kind.words}</p>
+      <FormAlert problem={problem} shown={[]} />
+      <button type="submit" data-main disabled={busy.value}>
+        {kind.title}
+      </button>
+    </form>
   )
 }
