@@ -2,10 +2,12 @@ import { Client, neon, neonConfig, type NeonQueryFunction } from '@neondatabase/
 import { sql, type SQL } from 'drizzle-orm'
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http'
 import type { BatchItem } from 'drizzle-orm/batch'
+import { accessOfJobs, narrowed } from '#src/domain/access.ts'
 import type { RequestOrigin } from '#src/domain/audit.ts'
 import type { TenantId } from '#src/domain/id.ts'
 import { claimSigner } from './claim.ts'
 import { BulkSession } from './bulk-session.ts'
+import { sqlStateOf } from './failure.ts'
 import * as schema from './schema.ts'
 import { statement, type Statement, type StatementResult } from './statement.ts'
 
@@ -31,6 +33,15 @@ export type TenantDb = {
   bulk(): Promise<BulkSession>
   /** Has the next transaction begin with this statement, which stops it when the actor may not do what is to come. */
   demand(first: SQL): void
+  /**
+   * From now on only what grants allow is seen. Policies show a row to whoever may change it, so that they can find it; a
+   * list for somebody who may not read all of them shows those alone that they were given.
+   */
+  onlyGranted(): void
+  /** Has every transaction from now on end with this statement; none any more without one. */
+  ending(last: SQL | undefined): void
+  /** The statement that shows the claim, for a transaction of `Database.open` that tells of this tenant as well. */
+  claim(): Promise<SQL>
 }
 
 export type Database = {
@@ -64,59 +75,86 @@ export function connectDatabase(options: {
         client,
         db,
         tenantId,
-        () => sign(tenantId, actor, of?.access),
+        (isNarrow) => sign(tenantId, actor, isNarrow ? narrowed(of?.access ?? accessOfJobs) : of?.access),
         of?.request ? JSON.stringify(of.request) : '',
       ),
   }
 }
+
+const claimText = `select set_config('app.claim', $1, true), set_config('app.request', $2, true)`
 
 function tenantDb(
   url: string,
   client: NeonQueryFunction<false, true>,
   db: Sql,
   tenantId: TenantId,
-  sign: () => Promise<string>,
+  signAs: (isNarrow: boolean) => Promise<string>,
   told: string,
 ): TenantDb {
   let demands: SQL[] = []
-  /** They hold for the one transaction that follows, however it ends. */
-  const demanded = () => {
-    const now = demands
+  let isNarrow = false
+  const sign = () => signAs(isNarrow)
+  let last: SQL | undefined
+  const claim = async () =>
+    sql`select set_config('app.claim', ${await sign()}, true), set_config('app.request', ${told}, true)`
+  /** What this one transaction has around it; demands hold for it alone, however it ends. */
+  const around = () => {
+    const found = { first: demands, last: last ? [last] : [] }
     demands = []
-    return now
+    return found
   }
   return {
     tenantId,
     sql: db,
-    run: async (...queries) => {
-      const claim = db.execute(
-        sql`select set_config('app.claim', ${await sign()}, true), set_config('app.request', ${told}, true)`,
-      )
-      const first = demanded().map((one) => db.execute(one))
-      const results: unknown[] = await batch(db, [claim, ...first, ...queries])
-      return results.slice(1 + first.length) as Results<typeof queries>
+    run: (...queries) => {
+      const { first, last } = around()
+      return inTurn(async (turn) => {
+        const before = [await claim(), ...turn, ...first].map((one) => db.execute(one))
+        const after = last.map((one) => db.execute(one))
+        const results: unknown[] = await batch(db, [...before, ...queries, ...after])
+        return results.slice(before.length, before.length + queries.length) as Results<typeof queries>
+      })
     },
     async call(call, signal) {
       const [result] = await this.statements([statement(sql`select ${call} as value`)], signal)
       return result?.rows[0]?.['value'] as never
     },
-    async statements(statements, signal) {
-      const claim = await sign()
-      const first = demanded().map(statement)
-      const results = await client.transaction(
-        [
-          client.query(`select set_config('app.claim', $1, true), set_config('app.request', $2, true)`, [
-            claim,
-            told,
-          ]),
-          ...[...first, ...statements].map(({ text, params }) => client.query(text, [...(params ?? [])])),
-        ],
-        signal ? { fetchOptions: { signal } } : {},
-      )
-      return results.slice(1 + first.length) as unknown as StatementResult[]
+    statements: (statements, signal) => {
+      const { first, last } = around()
+      return inTurn(async (turn) => {
+        const before = [
+          { text: claimText, params: [await sign(), told] },
+          ...[...turn, ...first].map(statement),
+        ]
+        const results = await client.transaction(
+          [...before, ...statements, ...last.map(statement)].map(({ text, params }) =>
+            client.query(text, [...(params ?? [])]),
+          ),
+          signal ? { fetchOptions: { signal } } : {},
+        )
+        return results.slice(before.length, before.length + statements.length) as unknown as StatementResult[]
+      })
     },
     bulk: () => BulkSession.open(() => new Client(url), sign),
     demand: (first) => void demands.push(first),
+    onlyGranted: () => {
+      isNarrow = true
+    },
+    ending: (statement) => void (last = statement),
+    claim,
+  }
+}
+
+/**
+ * Runs a transaction; once more where a start in it could not be counted exactly beside others that were being started
+ * (WE004, see app.count_run). It then waits for its turn first, before it holds anything that others may wait for.
+ */
+async function inTurn<T>(transaction: (turn: readonly SQL[]) => Promise<T>): Promise<T> {
+  try {
+    return await transaction([])
+  } catch (error) {
+    if (sqlStateOf(error) !== 'WE004') throw error
+    return transaction([sql`select app.take_turn()`])
   }
 }
 

@@ -1,10 +1,18 @@
-import type { Context, MiddlewareHandler } from 'hono'
-import { claimKey, releaseKey, storeReply, type Claim, type StoredReply } from '#src/db/idempotency.ts'
+import type { Context, Hono, MiddlewareHandler } from 'hono'
+import {
+  claimKey,
+  holdKey,
+  releaseKey,
+  storeReply,
+  type Claim,
+  type StoredReply,
+} from '#src/db/idempotency.ts'
 import { fromBase64Url, sha256, toBase64Url } from '#src/domain/digest.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { actorName } from '#src/domain/role.ts'
 import type { ApiEnv } from './api.ts'
 import { readText } from './body.ts'
+import { answerOf, lostAnswer } from './lost-answer.ts'
 
 const leaseMs = 60_000
 const keptHeaders = ['content-type', 'etag', 'location', 'link']
@@ -12,8 +20,10 @@ const keptHeaders = ['content-type', 'etag', 'location', 'link']
 /**
  * A POST with an Idempotency-Key happens once a day for its tenant and actor: the same request again gets the same
  * answer. Success and what the caller did wrong are kept; what may turn out otherwise next time (401, 403, 429, 5xx) is not.
+ * Its effect is marked on the key in the transaction that has it, so whoever dies before the answer is stored leaves a key
+ * under which nothing happens again. See docs/operations/idempotency.md.
  */
-export function idempotency(): MiddlewareHandler<ApiEnv> {
+export function idempotency(app: Hono<ApiEnv>): MiddlewareHandler<ApiEnv> {
   return async function idempotency(c, next) {
     const header = c.req.method === 'POST' ? c.req.header('idempotency-key') : undefined
     const ctx = c.get('ctx')
@@ -26,10 +36,14 @@ export function idempotency(): MiddlewareHandler<ApiEnv> {
     }
     const outcome = await claimKey(ctx.tenantDb, claim)
     switch (outcome.kind) {
-      case 'mine':
+      case 'mine': {
+        const { database, letGo } = holdKey(ctx.services.database, ctx.tenantDb, claim)
+        c.set('ctx', { ...ctx, services: { ...ctx.services, database } })
         await next()
+        letGo()
         await keep(c, claim)
         return undefined
+      }
       case 'running':
         throw new Problem('conflict', 'The first request with this Idempotency-Key is still running.', {
           retryAfterMs: Math.max(outcome.lockedUntil.getTime() - ctx.now().getTime(), 1_000),
@@ -37,7 +51,15 @@ export function idempotency(): MiddlewareHandler<ApiEnv> {
       case 'other-request':
         throw new Problem('invalid', 'This Idempotency-Key was used for another request.')
       case 'done':
-        return replay(c, claim, outcome.reply)
+        return replay(
+          outcome.reply,
+          outcome.reply.body === null ? '' : await unseal(c, claim, outcome.reply.body),
+        )
+      case 'unanswered': {
+        const reply = answerOf(c.req.path, outcome.made)
+        if (!reply) throw lostAnswer(app, c.req.path)
+        return replay(reply, reply.body ?? '')
+      }
     }
   }
 }
@@ -60,24 +82,27 @@ async function fingerprint(c: Context<ApiEnv>): Promise<string> {
   return sha256(`${parts.join('\n')}\n\n${await readText(c.req)}`)
 }
 
-const isKept = (status: number) => status < 500 && status !== 401 && status !== 403 && status !== 429
+const isRefusal = (status: number) => status === 401 || status === 403 || status === 429
 
 async function keep(c: Context<ApiEnv>, claim: Claim): Promise<void> {
   const { tenantDb } = c.get('ctx')
-  if (!isKept(c.res.status)) return releaseKey(tenantDb, claim)
+  const { status } = c.res
+  // What a refusal has written, such as a wrong password that was counted, is no effect of the request.
+  if (status >= 500 || isRefusal(status)) return releaseKey(tenantDb, claim, { ofRefused: isRefusal(status) })
   const headers: Record<string, string> = {}
   for (const name of keptHeaders) {
     const value = c.res.headers.get(name)
     if (value !== null) headers[name] = value
   }
   const body = await seal(c, claim, await c.res.clone().text())
-  await storeReply(tenantDb, claim, { status: c.res.status, headers, body })
+  await storeReply(tenantDb, claim, { status, headers, body })
 }
 
-async function replay(c: Context<ApiEnv>, claim: Claim, reply: StoredReply): Promise<Response> {
-  const body = reply.body === null ? '' : await unseal(c, claim, reply.body)
-  const headers = { ...reply.headers, 'Idempotency-Replayed': 'true' }
-  return new Response(body === '' ? null : body, { status: reply.status, headers })
+function replay({ status, headers }: StoredReply, body: string): Response {
+  return new Response(body === '' ? null : body, {
+    status,
+    headers: { ...headers, 'Idempotency-Replayed': 'true' },
+  })
 }
 
 const boundTo = (c: Context<ApiEnv>, { actor, key }: Claim) =>
