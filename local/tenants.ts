@@ -72,7 +72,24 @@ async function status(client: pg.Client, tenantId: string): Promise<string> {
   const [found, erased] = [tenant.rows[0], erasure.rows[0]]
   if (!found && !erased)
     throw new Error(`There is no tenant ${tenantId}, and there was none that was erased.`)
-  return JSON.stringify({ ...found, ...(erased ? { erasure: erased } : {}) }, null, 2)
+  const waits = erased && erased['finished_at'] === null ? { waitsFor: await waitsFor(client, tenantId) } : {}
+  return JSON.stringify({ ...found, ...(erased ? { erasure: { ...erased, ...waits } } : {}) }, null, 2)
+}
+
+/** What has to end or to be dropped elsewhere before anything is taken away, and how often that was tried. */
+async function waitsFor(client: pg.Client, tenantId: string): Promise<Record<string, unknown>[]> {
+  const { rows } = await client.query<Record<string, unknown>>(
+    `select 'run' as what, r.id as name, r.state, null::integer as attempts, null::timestamptz as next_attempt
+     from public.runs r where r.tenant_id = $1 and r.finished_at is null
+     union all
+     select 'stage in a warehouse', '_weir_' || (o.payload->>'loadId') || ' beside ' || (o.payload->>'table'),
+       'connection ' || coalesce(c.name, o.payload->>'connectionId'), o.attempts, o.send_after
+     from public.outbox o left join public.connections c on c.tenant_id = o.tenant_id and c.id = o.payload->>'connectionId'
+     where o.tenant_id = $1 and o.kind = 'connection.drop_stage'
+     order by 1, 2 limit 100`,
+    [tenantId],
+  )
+  return rows
 }
 
 async function forgetRecord(redis: { url: string; token: string }, tenantId: string): Promise<void> {

@@ -27,8 +27,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- A new family of refresh tokens, and a better hash of the password when one is given. False when the user has left the tenant.
--- p_client: {"amr","address","userAgent"}. p_was is the hash that the password was compared with: whoever was faster with
+-- A new family of refresh tokens, and a better hash of the password when one is given. False when the user has left the tenant, or
+-- has been signed in for longer than it allows.
+-- p_client: {"amr","address","userAgent","beganAt"}; what another session is opened with began when that one did. p_was is the hash that the password was compared with: whoever was faster with
 -- another one has ended the sessions of this one.
 create function app.open_session(
   p_tenant text, p_user text, p_session text, p_token_hash text, p_expires timestamptz, p_client jsonb,
@@ -37,6 +38,8 @@ create function app.open_session(
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  began timestamptz := coalesce((p_client->>'beganAt')::timestamptz, now());
 begin
   perform from public.users where id = p_user and (p_was is null or password_hash = p_was) for no key update;
   if not found then
@@ -44,10 +47,11 @@ begin
   end if;
   delete from public.sessions
   where tenant_id = p_tenant and user_id = p_user and expires_at < now();
-  insert into public.sessions (tenant_id, id, user_id, family_id, token_hash, expires_at, amr, address, user_agent)
+  insert into public.sessions (tenant_id, id, user_id, family_id, token_hash, expires_at, amr, began_at, address, user_agent)
   select m.tenant_id, p_session, m.user_id, p_session, p_token_hash, p_expires,
-    array(select jsonb_array_elements_text(p_client->'amr')), p_client->>'address', p_client->>'userAgent'
-  from public.memberships m where m.tenant_id = p_tenant and m.user_id = p_user;
+    array(select jsonb_array_elements_text(p_client->'amr')), began, p_client->>'address', p_client->>'userAgent'
+  from public.memberships m join public.tenants t on t.tenant_id = m.tenant_id
+  where m.tenant_id = p_tenant and m.user_id = p_user and began + app.session_limit(t) > clock_timestamp();
   if not found then
     return false;
   end if;
@@ -78,6 +82,7 @@ begin
   from public.tenants t
   where s.token_hash = p_token_hash and s.rotated_at is null and s.revoked_at is null and s.expires_at > clock_timestamp()
     and t.tenant_id = s.tenant_id and s.created_at + app.idle_limit(t) > clock_timestamp()
+    and s.began_at + app.session_limit(t) > clock_timestamp()
     -- A session that showed no second factor ends when the tenant begins to demand one of this role.
     and (app.shows_factor(s.amr) or not exists (
       select from public.memberships m
@@ -89,7 +94,8 @@ begin
     values (old.tenant_id, p_session, old.user_id, old.family_id, p_next_hash, old.expires_at, old.amr, old.began_at,
       coalesce(p_address, old.address), coalesce(p_user_agent, old.user_agent));
     return jsonb_build_object('outcome', 'rotated', 'tenantId', old.tenant_id, 'userId', old.user_id,
-      'familyId', old.family_id, 'role', role_now, 'expiresAt', old.expires_at);
+      'familyId', old.family_id, 'role', role_now, 'expiresAt', (
+        select least(old.expires_at, old.began_at + app.session_limit(t)) from public.tenants t where t.tenant_id = old.tenant_id));
   end if;
   select * into old from public.sessions where token_hash = p_token_hash and rotated_at is not null;
   if not found then

@@ -93,6 +93,7 @@ as $$
 declare
   tenant text := app.tenant_id();
 begin
+  perform app.need('D', 'datasets:write');
   update public.dataset_versions set state = 'ready', rows = p_rows, ready_at = now(),
     bytes = pg_total_relation_size(format('data.%I', p_version)::regclass)
   where tenant_id = tenant and id = p_version and state = 'building';

@@ -111,7 +111,8 @@ $$;
 -- have ended already where that version is the current one.
 -- Returns {"runId","outboxId"}, or with "claim" what app.claim_step gives and for "ended" the "completion"; null when there
 -- is no such pipeline; {"refused"}: 'version' when the current one is not the one that the parameters were checked for, 'parameters' when
--- nobody checked any and it wants some, 'quota' with "quota" when the plan has no more; see app.count_run.
+-- nobody checked any and it wants some, 'quota' with "quota" when the plan has no more; see app.count_run. What it has made is in
+-- app.made when somebody asked for it; see app.take_effect.
 create function app.start_run(p_run text, p_pipeline text, p_trigger text, p_options jsonb)
 returns jsonb
 language plpgsql security definer
@@ -150,13 +151,13 @@ begin
     return counted;
   end if;
   if p_trigger = 'manual' then
+    perform set_config('app.made', p_run, true);
     perform app.note_run(tenant, 'run.start', p_run,
       jsonb_build_object('name', version.name, 'pipelineId', p_pipeline, 'version', version.version));
   end if;
   if (p_options->'claim'->'ended'->>'version')::integer is distinct from version.version then
     ended := null;
-  elsif jsonb_array_length(ended) = jsonb_array_length(version.plan) and version.is_free and counted is null
-    and not p_options ? 'parent' then
+  elsif jsonb_array_length(ended) = jsonb_array_length(version.plan) and version.is_free and not p_options ? 'parent' then
     new.tenant_id := tenant;
     new.id := p_run;
     new.pipeline_id := p_pipeline;
@@ -186,7 +187,7 @@ begin
     as s(key text, kind text, position integer, connection text, needs text[], uses text[], "when" text);
   insert into public.run_events (tenant_id, run_id, seq, type, actor, data)
   values (tenant, p_run, 1, 'run.queued', app.actor(), jsonb_build_object('trigger', p_trigger));
-  if p_options ? 'claim' and counted is null and not exists (
+  if p_options ? 'claim' and not exists (
     select from jsonb_to_recordset(version.plan) as s(kind text, needs text[], "when" text)
     where (cardinality(s.needs) = 0 or s."when" = 'always') and not p_options->'claim'->'kinds' ? s.kind
   ) then

@@ -175,17 +175,21 @@ as $$
 $$;
 --> statement-breakpoint
 -- Starts a run for each of these times of a schedule, as far as its rule for overlaps lets it; the schedule's row is held.
--- The pipeline's row makes a scheduled run that ends and a time that would have to wait for it see each other.
-create function app.start_times(s public.schedules, p_times timestamptz[], out wakes jsonb, out skipped integer)
+-- The pipeline's row makes a scheduled run that ends and a time that would have to wait for it see each other. A time that did
+-- not begin a run is one for which none can wait; refused are those of them that a quota did not let begin.
+create function app.start_times(s public.schedules, p_times timestamptz[], out wakes jsonb, out skipped integer, out refused integer)
 language plpgsql
 as $$
 declare
   busy boolean := false;
   other text;
   due timestamptz;
+  run text;
+  started jsonb;
 begin
   wakes := '[]';
   skipped := 0;
+  refused := 0;
   if s.overlap in ('skip', 'queue') then
     perform from public.pipelines where tenant_id = s.tenant_id and id = s.pipeline_id for no key update;
     busy := app.has_scheduled_run(s.tenant_id, s.pipeline_id, '') or exists (
@@ -204,9 +208,15 @@ begin
   end if;
   foreach due in array p_times loop
     if not busy then
-      wakes := wakes || coalesce(app.start_and_wake(s.pipeline_id, 'schedule', jsonb_build_object(
-        'parameters', s.parameters, 'version', s.version, 'checkedFor', s.version, 'scheduledFor', due)), '[]');
-      busy := s.overlap in ('skip', 'queue');
+      run := app.new_id('run');
+      started := app.start_run(run, s.pipeline_id, 'schedule', jsonb_strip_nulls(jsonb_build_object(
+        'parameters', s.parameters, 'version', s.version, 'checkedFor', s.version, 'scheduledFor', due)));
+      if started ? 'outboxId' then
+        wakes := wakes || jsonb_build_object('id', started->'outboxId', 'runId', run);
+        busy := s.overlap in ('skip', 'queue');
+      elsif started->>'refused' = 'quota' then
+        refused := refused + 1;
+      end if;
     elsif s.overlap = 'queue' and (
       select count(*) from public.waiting_fires w where w.tenant_id = s.tenant_id and w.pipeline_id = s.pipeline_id) < 1000
     then
@@ -222,7 +232,8 @@ $$;
 --> statement-breakpoint
 -- Fires schedules of one tenant: p_fires is [{"id", "due", "times": [those to start a run for], "next", "delayMs"}]. One whose
 -- time is not `due` any more, or whose pipeline is paused or gone, is passed over. Those that cancel runs come first: they
--- lock runs, and nobody may want a run who holds a pipeline. Returns {"fired", "skipped", "wakes"}.
+-- lock runs, and nobody may want a run who holds a pipeline. Returns {"fired", "skipped", "refused" (times that a quota did not let
+-- begin a run), "wakes"}.
 create function app.fire_schedules(p_fires jsonb) returns jsonb
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -234,6 +245,7 @@ declare
   begun record;
   fired integer := 0;
   skipped integer := 0;
+  refused integer := 0;
   wakes jsonb := '[]';
 begin
   perform app.guard_wide('R', 'runs:write');
@@ -253,10 +265,11 @@ begin
       begun := app.start_times(s, coalesce(f.times, '{}'));
       fired := fired + 1;
       skipped := skipped + begun.skipped;
+      refused := refused + begun.refused;
       wakes := wakes || begun.wakes;
     end if;
   end loop;
-  return jsonb_build_object('fired', fired, 'skipped', skipped, 'wakes', wakes);
+  return jsonb_build_object('fired', fired, 'skipped', skipped, 'refused', refused, 'wakes', wakes);
 end
 $$;
 --> statement-breakpoint
@@ -336,7 +349,8 @@ as $$
 declare
   times timestamptz[] := b.times;
   wakes jsonb := '[]';
-  more jsonb;
+  run text;
+  started jsonb;
 begin
   while b.state = 'running' and b.running < b.concurrency and b.taken < cardinality(times) loop
     if b.skip_succeeded and exists (
@@ -346,14 +360,15 @@ begin
     then
       b.skipped := b.skipped + 1;
     else
-      more := app.start_and_wake(b.pipeline_id, 'backfill', jsonb_build_object('parameters', b.parameters,
-        'version', b.version, 'checkedFor', b.version, 'scheduledFor', times[b.taken + 1], 'backfillId', b.id));
-      if more is null then
+      run := app.new_id('run');
+      started := app.start_run(run, b.pipeline_id, 'backfill', jsonb_strip_nulls(jsonb_build_object('parameters', b.parameters,
+        'version', b.version, 'checkedFor', b.version, 'scheduledFor', times[b.taken + 1], 'backfillId', b.id)));
+      if not coalesce(started ? 'outboxId', false) then
         -- It goes on by hand when the plan allows more.
-        b.state := case when app.run_quota(app.quotas(b.tenant_id), app.used(b.tenant_id)) is null then 'cancelled' else 'paused' end;
+        b.state := case when started->>'refused' = 'quota' then 'paused' else 'cancelled' end;
         exit;
       end if;
-      wakes := wakes || more;
+      wakes := wakes || jsonb_build_object('id', started->'outboxId', 'runId', run);
       b.running := b.running + 1;
     end if;
     b.taken := b.taken + 1;

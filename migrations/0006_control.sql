@@ -322,6 +322,7 @@ begin
     delete from public.runs where tenant_id = tenant and id = p_new;
     return counted;
   end if;
+  perform set_config('app.made', p_new, true);
   perform app.tell(tenant, p_new, 0,
     'run.queued'::text || array_fill('step.skipped'::text, array[cardinality(coalesce(skipped, '{}'))]),
     null::text || coalesce(skipped, '{}'), null,

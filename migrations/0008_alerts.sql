@@ -366,7 +366,10 @@ begin
   delete from public.alerts
   where (tenant_id, id) in (
     select a.tenant_id, a.id from public.alerts a
-    where a.tenant_id = p_tenant and a.kind = 'not_fired' and a.at < horizon limit p_limit);
+    where a.tenant_id = p_tenant and a.at < horizon and (a.kind = 'not_fired'
+      -- This month's are what keeps them from being told again.
+      or a.kind in ('refused', 'quota') and a.state = 'resolved' and a.at < date_trunc('month', now() at time zone 'utc') at time zone 'utc')
+    limit p_limit);
   return gone;
 end
 $$;

@@ -186,6 +186,26 @@ create function app.may(p_letter text) returns boolean
 language sql stable parallel safe
 as $$ select strpos(split_part(split_part(current_setting('app.claim', true), '.', 3), ':', 1), p_letter) > 0 $$;
 --> statement-breakpoint
+-- Whether it allows one of these there.
+create function app.may_any(p_letters text) returns boolean
+language sql stable parallel safe
+as $$
+  select translate(w.wide, p_letters, '') <> w.wide
+  from (select split_part(split_part(current_setting('app.claim', true), '.', 3), ':', 1) as wide) w
+$$;
+--> statement-breakpoint
+-- Stops the transaction unless the claim allows it in the whole tenant: how functions that run with more rights than their
+-- caller begin.
+create function app.need(p_letter text, p_permission text) returns void
+language plpgsql stable
+as $$
+begin
+  if not coalesce(app.may(p_letter), false) then
+    raise exception '%', p_permission using errcode = 'WE403';
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- The project in which the claim allows it.
 create function app.bound(p_letter text) returns text
 language sql stable parallel safe
@@ -533,7 +553,8 @@ as $$
     order by g.id limit p_limit) g
 $$;
 --> statement-breakpoint
--- What the answer to "why can X do Y" is made of: Explained of src/db/grants.ts, or null without such a member.
+-- What the answer to "why can X do Y" is made of: Explained of src/db/grants.ts, or null without such a member. Without p_user it
+-- is of the resource alone.
 create function app.explain_access(p_user text, p_letter text, p_kind text, p_id text) returns jsonb
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -544,7 +565,7 @@ declare
   known boolean := p_kind is null;
   said jsonb;
 begin
-  if tenant is null or not (app.may('a') or p_user = app.actor()) then
+  if tenant is null or not coalesce(app.may('a') or p_user = app.actor(), false) then
     return null;
   end if;
   case p_kind
@@ -563,9 +584,14 @@ begin
     and g.subject_id = any (array(
       select m.team_id from public.team_members m where m.tenant_id = tenant and m.user_id = p_user) || p_user);
   return (
-    select jsonb_build_object('email', u.email, 'role', m.role, 'grants', said, 'projectId', project, 'exists', coalesce(known, false))
-    from public.memberships m join public.users u on u.id = m.user_id
-    where m.tenant_id = tenant and m.user_id = p_user);
+    select jsonb_build_object('email', u.email, 'role', m.role, 'grants', said, 'projectId', project, 'exists', coalesce(known, false),
+      'hasFactor', exists (select from public.factors f where f.user_id = p_user and f.confirmed_at is not null), 'roleNames', (
+        select coalesce(jsonb_object_agg(r.id, r.name), '{}') from public.roles r
+        where r.tenant_id = tenant and (r.id = m.role or app.may('a'))))
+    from (select p_user as id) asked
+    left join public.memberships m on m.tenant_id = tenant and m.user_id = asked.id
+    left join public.users u on u.id = m.user_id
+    where p_user is null or m.user_id is not null);
 end
 $$;
 --> statement-breakpoint

@@ -396,6 +396,11 @@ create function app.idle_limit(p_tenant public.tenants) returns interval
 language sql stable
 as $$ select coalesce((p_tenant.settings->>'sessionIdleMs')::bigint, 604800000) * interval '1 ms' $$;
 --> statement-breakpoint
+-- How long a session lasts however much it is used: what the tenant has set, or thirty days.
+create function app.session_limit(p_tenant public.tenants) returns interval
+language sql stable
+as $$ select coalesce((p_tenant.settings->>'sessionMaxMs')::bigint, 2592000000) * interval '1 ms' $$;
+--> statement-breakpoint
 -- Where the caller is signed in, in whichever tenant, newest use first:
 -- [{"sessionId","tenant":{"id","name"},"amr","address","userAgent","firstUsedAt","lastUsedAt","expiresAt"}, …]
 create function app.own_sessions() returns jsonb
@@ -405,10 +410,11 @@ as $$
   select coalesce(jsonb_agg(jsonb_build_object(
       'sessionId', s.family_id, 'tenant', jsonb_build_object('id', t.tenant_id, 'name', t.name), 'amr', to_jsonb(s.amr),
       'address', s.address, 'userAgent', s.user_agent, 'firstUsedAt', s.began_at, 'lastUsedAt', s.created_at,
-      'expiresAt', least(s.expires_at, s.created_at + app.idle_limit(t))) order by s.created_at desc), '[]')
+      'expiresAt', least(s.expires_at, s.created_at + app.idle_limit(t), s.began_at + app.session_limit(t))) order by s.created_at desc), '[]')
   from public.sessions s join public.tenants t on t.tenant_id = s.tenant_id
   where app.tenant_id() is not null and s.user_id = app.actor() and s.rotated_at is null and s.revoked_at is null
     and s.expires_at > clock_timestamp() and s.created_at + app.idle_limit(t) > clock_timestamp()
+    and s.began_at + app.session_limit(t) > clock_timestamp()
 $$;
 --> statement-breakpoint
 -- Ends the caller's session p_only, or with null all but p_keep: [{"tenantId","sessionId"}, …]
@@ -425,7 +431,7 @@ language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
   select app.end_families(m.user_id, m.tenant_id, null, null) from public.memberships m
-  where m.tenant_id = app.tenant_id() and m.user_id = p_user
+  where m.tenant_id = app.tenant_id() and m.user_id = p_user and app.may('M')
 $$;
 --> statement-breakpoint
 -- Whether what somebody came in with still lets them in, as what they came in as: asked while an answer goes on for longer
@@ -450,7 +456,8 @@ declare
 begin
   foreach f in array array[
     'app.login_of(text)', 'app.keep_link(text,text,text,timestamptz,text,text,text,text)', 'app.take_link(text,text)',
-    'app.end_families(text,text,text,text)', 'app.note_person(text,text)', 'app.prove_address(text)', 'app.idle_limit(public.tenants)']::regprocedure[]
+    'app.end_families(text,text,text,text)', 'app.note_person(text,text)', 'app.prove_address(text)', 'app.idle_limit(public.tenants)',
+    'app.session_limit(public.tenants)']::regprocedure[]
   loop
     execute format('alter function %s owner to weir_system', f);
     execute format('revoke all on function %s from public', f);

@@ -144,9 +144,25 @@ as $$
   where c.token_hash = p_token_hash and c.expires_at > p_now
 $$;
 --> statement-breakpoint
--- Counts one try and gives what codes can be checked against: [{"id","secret","lastStep"}, …]; null when it is one too many.
--- p_begun_by names the enrolment whose unconfirmed secret is meant; without it the confirmed ones are.
-create function app.try_code(p_user text, p_begun_by text, p_now timestamptz) returns jsonb
+-- Notes that what a person showed as a second factor was none: what kind, where ('sign-in', 'step-up', 'enrolment') and why. In
+-- the tenant of the claim; before there is one, in every tenant of the person. p_request is where it came from, where no
+-- transaction says so.
+create function app.note_refused_factor(p_user text, p_kind text, p_at text, p_reason text, p_request jsonb) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant text := app.tenant_id();
+begin
+  perform app.note(m.tenant_id, p_user, 'factor.refused', 'user', p_user,
+    coalesce(p_request, '{}') || jsonb_build_object('kind', p_kind, 'at', p_at, 'reason', p_reason))
+  from public.memberships m where m.user_id = p_user and (tenant is null or m.tenant_id = tenant);
+end
+$$;
+--> statement-breakpoint
+-- Counts one try and gives what codes can be checked against: [{"id","secret","lastStep"}, …]; null when it is one too many,
+-- which is noted. p_begun_by names the enrolment whose unconfirmed secret is meant; without it the confirmed ones are.
+create function app.try_code(p_user text, p_begun_by text, p_now timestamptz, p_at text, p_request jsonb) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -156,6 +172,7 @@ begin
     select array_agg(at) from unnest(t.times || p_now) as at where at > p_now - interval '5 minutes')
   where (select count(*) from unnest(t.times) as at where at > p_now - interval '5 minutes') < 5;
   if not found then
+    perform app.note_refused_factor(p_user, 'code', p_at, 'too_many', p_request);
     return null;
   end if;
   return coalesce((
@@ -168,8 +185,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Uses a factor, once: a time step, a recovery code, a signature with a higher count. Not for the Worker.
-create function app.use_factor(p_user text, p_proof jsonb, p_now timestamptz) returns boolean
+-- Uses a factor, once: a time step, a recovery code, a signature with a higher count; what cannot be used is noted. Not for
+-- the Worker.
+create function app.use_factor(p_user text, p_proof jsonb, p_now timestamptz, p_at text, p_request jsonb) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -187,13 +205,18 @@ begin
       update public.recovery_codes set used_at = p_now
       where user_id = p_user and code_hash = p_proof ->> 'hash' and used_at is null;
   end case;
-  return found;
+  if found then
+    return true;
+  end if;
+  perform app.note_refused_factor(p_user, p_proof ->> 'kind', p_at,
+    case p_proof ->> 'kind' when 'totp' then 'used' when 'passkey' then 'count' else 'wrong' end, p_request);
+  return false;
 end
 $$;
 --> statement-breakpoint
 -- Ends the second step of a sign-in with a proof; of two that come with the same token or the same code one wins.
 -- {"userId","email","tenantId","amr"} | null
-create function app.finish_challenge(p_token_hash text, p_proof jsonb, p_now timestamptz) returns jsonb
+create function app.finish_challenge(p_token_hash text, p_proof jsonb, p_now timestamptz, p_request jsonb) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -202,7 +225,7 @@ declare
 begin
   select * into challenge from public.factor_challenges
   where token_hash = p_token_hash and expires_at > p_now and not enrol for update;
-  if not found or not app.use_factor(challenge.user_id, p_proof, p_now) then
+  if not found or not app.use_factor(challenge.user_id, p_proof, p_now, 'sign-in', p_request) then
     return null;
   end if;
   delete from public.factor_challenges where token_hash = p_token_hash;
@@ -213,11 +236,11 @@ end
 $$;
 --> statement-breakpoint
 -- Uses a passkey that stands alone: the first factor.
-create function app.use_passkey(p_user text, p_id text, p_count bigint, p_now timestamptz) returns boolean
+create function app.use_passkey(p_user text, p_id text, p_count bigint, p_now timestamptz, p_request jsonb) returns boolean
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select app.use_factor(p_user, jsonb_build_object('kind', 'passkey', 'id', p_id, 'count', p_count), p_now)
+  select app.use_factor(p_user, jsonb_build_object('kind', 'passkey', 'id', p_id, 'count', p_count), p_now, 'sign-in', p_request)
 $$;
 --> statement-breakpoint
 -- Begins one-time codes: an unconfirmed factor, in place of one that the same session or challenge began. False beyond twenty.
@@ -407,6 +430,7 @@ as $$
 declare
   target text;
 begin
+  perform app.need('M', 'members:write');
   perform from public.users where id = p_user for update;
   select m.role into target from public.memberships m where m.tenant_id = app.tenant_id() and m.user_id = p_user;
   if not found then
@@ -417,6 +441,7 @@ begin
   end if;
   if target = 'owner' and not exists (
     select from public.memberships m where m.tenant_id = app.tenant_id() and m.user_id = app.actor() and m.role = 'owner') then
+    perform app.note_own('access.refused', 'member', p_user, '{"reason": "owners_only"}');
     return jsonb_build_object('outcome', 'owner');
   end if;
   if exists (select from public.memberships m where m.user_id = p_user and m.tenant_id <> app.tenant_id()) then
@@ -474,23 +499,29 @@ as $$
   from public.users u where u.id = p_user
 $$;
 --> statement-breakpoint
--- Uses a factor to prove again whose session it is; without a proof the caller has checked the password, which is enough
--- only for who has no factor.
-create function app.prove_session(p_user text, p_session text, p_proof jsonb, p_now timestamptz) returns boolean
+-- Uses a factor to prove again whose session the claim's actor has; without a proof the caller has checked the password, which
+-- is enough only for who has no factor. Both outcomes are noted.
+create function app.prove_session(p_session text, p_proof jsonb, p_now timestamptz) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  person text := app.actor();
 begin
-  if p_proof is null then
-    if exists (select from public.factors where user_id = p_user and confirmed_at is not null) then
+  if app.tenant_id() is null then
+    return false;
+  elsif p_proof is null then
+    if exists (select from public.factors where user_id = person and confirmed_at is not null) then
+      perform app.note_refused_factor(person, 'password', 'step-up', 'factor_needed', null);
       return false;
     end if;
-  elsif not app.use_factor(p_user, p_proof, p_now) then
+  elsif not app.use_factor(person, p_proof, p_now, 'step-up', null) then
     return false;
   end if;
-  delete from public.session_proofs where user_id = p_user and proved_at <= p_now - interval '10 minutes';
-  insert into public.session_proofs (user_id, session_id, proved_at) values (p_user, p_session, p_now)
+  delete from public.session_proofs where user_id = person and proved_at <= p_now - interval '10 minutes';
+  insert into public.session_proofs (user_id, session_id, proved_at) values (person, p_session, p_now)
   on conflict (user_id, session_id) do update set proved_at = p_now;
+  perform app.note_own('session.proved', 'session', p_session, jsonb_build_object('by', coalesce(p_proof ->> 'kind', 'password')));
   return true;
 end
 $$;
@@ -525,16 +556,17 @@ declare
     'app.role_needs_factor(text, text)',
     'app.needs_factor(text)',
     'app.shows_factor(text[])',
-    'app.use_factor(text, jsonb, timestamptz)',
+    'app.use_factor(text, jsonb, timestamptz, text, jsonb)',
     'app.add_factor(text, jsonb, text, text[], timestamptz)'
   ];
 begin
   foreach signature in array internal || array[
     'app.open_factor_challenge(text, text, text, text[], text, timestamptz, timestamptz)',
     'app.factor_challenge(text, timestamptz)',
-    'app.try_code(text, text, timestamptz)',
-    'app.finish_challenge(text, jsonb, timestamptz)',
-    'app.use_passkey(text, text, bigint, timestamptz)',
+    'app.note_refused_factor(text, text, text, text, jsonb)',
+    'app.try_code(text, text, timestamptz, text, jsonb)',
+    'app.finish_challenge(text, jsonb, timestamptz, jsonb)',
+    'app.use_passkey(text, text, bigint, timestamptz, jsonb)',
     'app.begin_totp(text, text, text, text, text, timestamptz)',
     'app.enrol_factor(text, text, jsonb, text, text[], timestamptz)',
     'app.finish_enrolment(text, jsonb, text[], timestamptz)',
@@ -547,7 +579,7 @@ begin
     'app.take_passkey_challenge(text, text, text, timestamptz)',
     'app.find_passkey(text)',
     'app.passkeys_of(text)',
-    'app.prove_session(text, text, jsonb, timestamptz)',
+    'app.prove_session(text, jsonb, timestamptz)',
     'app.password_of(text)',
     'app.session_is_proved(text, text, timestamptz)'
   ] loop

@@ -1,4 +1,4 @@
--- Single sign-on over OpenID Connect, and provisioning over SCIM 2.0. A tenant's identity provider speaks for the
+-- Single sign-on over OpenID Connect and SAML 2.0, and provisioning over SCIM 2.0. A tenant's identity provider speaks for the
 -- addresses of the domains that the tenant has proved to own, and for nobody else.
 
 grant create on schema app to weir_system;
@@ -17,13 +17,21 @@ grant update (require_sso) on public.tenants to weir_app;
 create table public.sso_providers (
   tenant_id text not null,
   id text not null,
+  kind text not null default 'oidc',
   name text not null,
+  -- Who vouches: the issuer of OpenID Connect, the entity id of SAML.
   issuer text not null,
-  client_id text not null,
-  client_auth text not null,
+  client_id text,
+  client_auth text,
   -- Sealed.
   client_secret text,
-  scopes text[] not null,
+  scopes text[] not null default '{}',
+  sign_in_url text,
+  -- As PEM; whatever one of them signs is believed.
+  certificates text[] not null default '{}',
+  -- Null is the name id, where it is an address.
+  email_attribute text,
+  name_attribute text,
   groups_claim text,
   -- [{"group", "role"}, …]: the first whose group the person is in counts.
   role_map jsonb not null,
@@ -36,6 +44,11 @@ create table public.sso_providers (
   constraint sso_providers_pk primary key (tenant_id, id),
   constraint sso_providers_tenant foreign key (tenant_id) references public.tenants (tenant_id),
   constraint sso_providers_client_auth check (client_auth in ('basic', 'post', 'none')),
+  constraint sso_providers_kind check (case kind
+    when 'oidc' then client_id is not null and client_auth is not null and sign_in_url is null and certificates = '{}'
+    when 'saml' then client_id is null and client_auth is null and client_secret is null and sign_in_url is not null
+      and cardinality(certificates) between 1 and 3
+    else false end),
   constraint sso_providers_role check (default_role <> 'owner')
 );
 --> statement-breakpoint
@@ -55,6 +68,13 @@ create table public.sso_domains (
   -- Whom its people sign in with; null is the tenant's first provider.
   provider_id text,
   verified_at timestamptz,
+  -- A proof is looked at about daily: when the record was last seen or missed, since when it is missed, and in how many looks.
+  looked_at timestamptz,
+  next_look_at timestamptz not null default now() + interval '1 day',
+  missing_since timestamptz,
+  misses integer not null default 0,
+  -- When it stopped being proved.
+  lost_at timestamptz,
   created_at timestamptz not null default now(),
   constraint sso_domains_pk primary key (tenant_id, domain),
   constraint sso_domains_tenant foreign key (tenant_id) references public.tenants (tenant_id),
@@ -69,7 +89,9 @@ call app.wall('public.sso_domains');
 --> statement-breakpoint
 grant select, insert, delete on public.sso_domains to weir_app;
 --> statement-breakpoint
-grant update (verified_at, provider_id) on public.sso_domains to weir_app;
+grant update (verified_at, provider_id, looked_at, next_look_at, missing_since, misses, lost_at) on public.sso_domains to weir_app;
+--> statement-breakpoint
+create index sso_domains_due on public.sso_domains (next_look_at) where verified_at is not null;
 --> statement-breakpoint
 -- Who somebody is at a provider. One person, one subject: an address that is given to somebody else does not bring its
 -- account along.
@@ -100,8 +122,13 @@ create table public.sso_attempts (
   state_hash text not null,
   browser_hash text not null,
   provider_id text not null,
-  -- Nonce, PKCE verifier and where to go afterwards.
+  -- Nonce and PKCE verifier, or the id of the request; and where to go afterwards.
   sealed text not null,
+  -- When a form brought an answer, which is looked at once; sealed, whom it vouched for; and what only the browser that posted
+  -- the form was told, hashed. Without that, whoever began could have somebody else's browser answer for them.
+  answered_at timestamptz,
+  answer text,
+  answer_hash text,
   expires_at timestamptz not null,
   constraint sso_attempts_pk primary key (tenant_id, state_hash),
   constraint sso_attempts_provider foreign key (tenant_id, provider_id) references public.sso_providers (tenant_id, id) on delete cascade
@@ -202,7 +229,7 @@ $$;
 create trigger scim_mirror after update of email on public.users
 for each row when (old.email is distinct from new.email) execute function app.scim_mirror_email();
 --> statement-breakpoint
--- Where somebody signs in, before anybody is known: {"tenantId","providerId"} of a provider, or of the one that a
+-- Where somebody signs in, before anybody is known: {"tenantId","providerId","kind"} of a provider, or of the one that a
 -- verified domain signs in with; null when there is none.
 create function app.find_sso(p_domain text, p_provider text) returns jsonb
 language sql stable security definer
@@ -210,20 +237,91 @@ set search_path = pg_catalog, pg_temp
 as $$
   select case
     when p_provider is not null then (
-      select jsonb_build_object('tenantId', tenant_id, 'providerId', id) from public.sso_providers where id = p_provider)
+      select jsonb_build_object('tenantId', tenant_id, 'providerId', id, 'kind', kind) from public.sso_providers where id = p_provider)
     else (
-      select jsonb_build_object('tenantId', d.tenant_id, 'providerId', p.id)
+      select jsonb_build_object('tenantId', d.tenant_id, 'providerId', p.id, 'kind', p.kind)
       from public.sso_domains d
       join lateral (
-        select id from public.sso_providers
+        select id, kind from public.sso_providers
         where tenant_id = d.tenant_id and id = coalesce(d.provider_id, id) order by id limit 1
       ) p on true
       where d.domain = p_domain and d.verified_at is not null)
   end
 $$;
 --> statement-breakpoint
--- Takes a sign-in under way: {"tenantId","providerId","sealed"}, once and in its own browser; null otherwise.
-create function app.take_sso_attempt(p_state_hash text, p_browser_hash text) returns jsonb
+-- Proved domains whose record is to be looked at again, each given out once an hour until it was looked at, and whom to tell
+-- when it is not there: who may change it.
+create function app.due_domains(p_limit integer)
+returns table (tenant_id text, tenant text, domain text, token text, misses integer, missing_since timestamptz, emails jsonb)
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  with due as (
+    update public.sso_domains s set next_look_at = clock_timestamp() + interval '1 hour'
+    where (s.tenant_id, s.domain) in (
+      select d.tenant_id, d.domain from public.sso_domains d join public.tenants t on t.tenant_id = d.tenant_id
+      where d.verified_at is not null and d.next_look_at <= clock_timestamp() and t.deletes_at is null
+      order by d.next_look_at limit p_limit for update of d skip locked)
+    returning s.*)
+  select d.tenant_id, t.name, d.domain, d.token, d.misses, d.missing_since, (
+    select coalesce(jsonb_agg(e.email), '[]') from (
+      select u.email from public.memberships m join public.users u on u.id = m.user_id
+      where m.tenant_id = d.tenant_id and (m.role in ('owner', 'admin') or exists (
+        select from public.roles r where r.tenant_id = m.tenant_id and r.id = m.role and 'sso:write' = any (r.permissions)))
+      order by m.role <> 'owner', m.created_at limit 20) e)
+  from due d join public.tenants t on t.tenant_id = d.tenant_id
+$$;
+--> statement-breakpoint
+-- What a look has shown. A record that is not there is told of at the first look; in the fourth, and a week later, the domain
+-- is not proved any more, and a tenant without another lets its people in by other ways again, for nobody could get in at all.
+-- p_mails, [{"id","sealed"}], go with the first and the last. 'kept' | 'back' | 'missing' | 'still_missing' | 'lost' | 'gone'
+create function app.note_domain_look(p_tenant text, p_domain text, p_token text, p_found boolean, p_mails jsonb) returns text
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  was public.sso_domains;
+  outcome text;
+  opened boolean := false;
+begin
+  select * into was from public.sso_domains
+  where tenant_id = p_tenant and domain = p_domain and token = p_token and verified_at is not null for update;
+  if not found then
+    return 'gone';
+  end if;
+  outcome := case
+    when p_found then case when was.misses = 0 then 'kept' else 'back' end
+    when was.misses = 0 then 'missing'
+    when was.misses >= 3 and was.missing_since <= clock_timestamp() - interval '7 days' then 'lost'
+    else 'still_missing' end;
+  update public.sso_domains set
+    looked_at = clock_timestamp(),
+    next_look_at = clock_timestamp() + interval '20 hours' + random() * interval '8 hours',
+    missing_since = case when not p_found then coalesce(was.missing_since, clock_timestamp()) end,
+    misses = case when p_found then 0 else was.misses + 1 end,
+    verified_at = case when outcome <> 'lost' then was.verified_at end,
+    lost_at = case when outcome = 'lost' then clock_timestamp() end
+  where tenant_id = p_tenant and domain = p_domain;
+  if outcome = 'lost' then
+    update public.tenants t set require_sso = false
+    where t.tenant_id = p_tenant and t.require_sso and not exists (
+      select from public.sso_domains d where d.tenant_id = p_tenant and d.verified_at is not null);
+    opened := found;
+  end if;
+  if outcome in ('missing', 'lost', 'back') then
+    perform app.note(p_tenant, 'job:domains', 'sso-domain.' || outcome, 'sso-domain', p_domain, jsonb_strip_nulls(jsonb_build_object(
+      'name', p_domain, 'missingSince', was.missing_since, 'requireSso', case when opened then false end)));
+  end if;
+  if outcome in ('missing', 'lost') then
+    perform app.queue_mail(m.value ->> 'id', m.value ->> 'sealed') from jsonb_array_elements(p_mails) m;
+  end if;
+  return outcome;
+end
+$$;
+--> statement-breakpoint
+-- Takes a sign-in under way: {"tenantId","providerId","sealed","answer"}, once, in its own browser, and where a form has answered
+-- it, in the browser that posted that; null otherwise.
+create function app.take_sso_attempt(p_state_hash text, p_browser_hash text, p_answer_hash text) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -231,12 +329,38 @@ declare
   taken jsonb;
 begin
   delete from public.sso_attempts
-  where state_hash = p_state_hash and browser_hash = p_browser_hash and expires_at > clock_timestamp()
-  returning jsonb_build_object('tenantId', tenant_id, 'providerId', provider_id, 'sealed', sealed) into taken;
+  where state_hash = p_state_hash and browser_hash = p_browser_hash and answer_hash is not distinct from p_answer_hash
+    and expires_at > clock_timestamp()
+  returning jsonb_build_object('tenantId', tenant_id, 'providerId', provider_id, 'sealed', sealed, 'answer', answer) into taken;
   delete from public.sso_attempts
   where (tenant_id, state_hash) in (
     select tenant_id, state_hash from public.sso_attempts where expires_at < now() order by expires_at limit 20 for update skip locked);
   return taken;
+end
+$$;
+--> statement-breakpoint
+-- An answer came for a sign-in under way at a provider of SAML: {"tenantId","providerId","sealed"} to the first, right or wrong,
+-- and null to every other.
+create function app.claim_sso_answer(p_state_hash text, p_provider text) returns jsonb
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  update public.sso_attempts a set answered_at = clock_timestamp()
+  where a.state_hash = p_state_hash and a.provider_id = p_provider and a.answered_at is null and a.expires_at > clock_timestamp()
+    and exists (select from public.sso_providers p where p.id = a.provider_id and p.kind = 'saml')
+  returning jsonb_build_object('tenantId', a.tenant_id, 'providerId', a.provider_id, 'sealed', a.sealed)
+$$;
+--> statement-breakpoint
+-- Keeps, once and for a minute, whom the answer vouched for, until the browser that began comes for it. False when it came before.
+create function app.keep_sso_answer(p_state_hash text, p_answer text, p_answer_hash text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app.need('S', 'sso:write');
+  update public.sso_attempts set answer = p_answer, answer_hash = p_answer_hash, expires_at = least(expires_at, clock_timestamp() + interval '1 minute')
+  where tenant_id = app.tenant_id() and state_hash = p_state_hash and answered_at is not null and answer is null;
+  return found;
 end
 $$;
 --> statement-breakpoint
@@ -315,7 +439,7 @@ $$;
 -- come in, their membership, role and teams.
 -- {"outcome":"in","userId","email","role","was","ended","keys"} | {"outcome":"refused","reason","userId"?,"removed"?,"keys"?}
 create function app.sso_arrive(
-  p_provider text, p_subject text, p_email text, p_verified boolean, p_groups text[], p_new_user text
+  p_provider text, p_subject text, p_email text, p_verified boolean, p_groups text[], p_new_user text, p_name text
 ) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -331,9 +455,14 @@ declare
   ended jsonb := '[]';
   keys jsonb;
 begin
+  perform app.need('S', 'sso:write');
   select * into provider from public.sso_providers where tenant_id = tenant and id = p_provider;
   if not found then
     return jsonb_build_object('outcome', 'refused', 'reason', 'provider_gone');
+  end if;
+  -- A subject of the one kind is nobody's of the other, though both may come from one server.
+  if provider.kind = 'saml' then
+    provider.issuer := 'saml:' || provider.issuer;
   end if;
   select u.id, u.email into person
   from public.sso_identities i join public.users u on u.id = i.user_id
@@ -393,6 +522,8 @@ begin
   insert into public.sso_identities (tenant_id, issuer, subject, user_id, provider_id)
   values (tenant, provider.issuer, p_subject, person.id, provider.id)
   on conflict (tenant_id, issuer, subject) do update set used_at = now(), provider_id = excluded.provider_id;
+  update public.scim_users set display_name = p_name, version = version + 1, updated_at = now()
+  where tenant_id = tenant and user_id = person.id and not provisioned and p_name is not null and display_name is distinct from p_name;
   if provider.groups_claim is not null then
     delete from public.team_members m using public.teams t
     where m.tenant_id = tenant and m.user_id = person.id and m.managed_by = 'sso'
@@ -413,6 +544,7 @@ as $$
 declare
   tenant text := app.tenant_id();
 begin
+  perform app.need('S', 'sso:write');
   perform app.note(tenant, app.actor(), 'sso.refused', 'sso-provider', p_provider,
     p_details || jsonb_build_object('reason', p_reason));
 end
@@ -481,6 +613,7 @@ declare
   person text;
   ended jsonb;
 begin
+  perform app.need('I', 'scim:write');
   if not app.owns_address(tenant, p_user ->> 'email') then
     return '{"outcome":"domain_not_owned"}';
   end if;
@@ -513,6 +646,7 @@ declare
   tenant text := app.tenant_id();
   listed public.scim_users;
 begin
+  perform app.need('I', 'scim:write');
   select * into listed from public.scim_users where tenant_id = tenant and user_id = p_id for update;
   if not found then
     return '{"outcome":"absent"}';
@@ -549,6 +683,7 @@ declare
   listed public.scim_users;
   keys jsonb := app.keys_of(p_id, tenant);
 begin
+  perform app.need('I', 'scim:write');
   select * into listed from public.scim_users where tenant_id = tenant and user_id = p_id for update;
   if not found then
     return '{"outcome":"absent"}';
@@ -577,6 +712,7 @@ declare
   person text;
   changes jsonb := '[]';
 begin
+  perform app.need('I', 'scim:write');
   if p_is_new then
     insert into public.teams (tenant_id, id, name, external_id)
     values (tenant, p_id, p_change ->> 'name', p_change ->> 'externalId') on conflict do nothing;
@@ -661,8 +797,12 @@ begin
     'app.claim_account(text, text)',
     'app.scim_reconcile(text, text)',
     'app.find_sso(text, text)',
-    'app.take_sso_attempt(text, text)',
-    'app.sso_arrive(text, text, text, boolean, text[], text)',
+    'app.due_domains(integer)',
+    'app.note_domain_look(text, text, text, boolean, jsonb)',
+    'app.take_sso_attempt(text, text, text)',
+    'app.claim_sso_answer(text, text)',
+    'app.keep_sso_answer(text, text, text)',
+    'app.sso_arrive(text, text, text, boolean, text[], text, text)',
     'app.note_sso_refusal(text, text, jsonb)',
     'app.scim_create_user(text, jsonb)',
     'app.scim_update_user(text, integer[], jsonb)',
@@ -675,8 +815,12 @@ begin
   end loop;
   foreach signature in array array[
     'app.find_sso(text, text)',
-    'app.take_sso_attempt(text, text)',
-    'app.sso_arrive(text, text, text, boolean, text[], text)',
+    'app.due_domains(integer)',
+    'app.note_domain_look(text, text, text, boolean, jsonb)',
+    'app.take_sso_attempt(text, text, text)',
+    'app.claim_sso_answer(text, text)',
+    'app.keep_sso_answer(text, text, text)',
+    'app.sso_arrive(text, text, text, boolean, text[], text, text)',
     'app.note_sso_refusal(text, text, jsonb)',
     'app.scim_create_user(text, jsonb)',
     'app.scim_update_user(text, integer[], jsonb)',

@@ -152,6 +152,16 @@ $$;
 create trigger note_coming_and_going after insert or delete on public.memberships for each row
 execute function app.note_coming_and_going();
 --> statement-breakpoint
+-- What a function answers that does not let its caller do it: noted in the same transaction.
+create function app.refused(p_why text, p_kind text, p_id text) returns jsonb
+language plpgsql
+as $$
+begin
+  perform app.note_own('access.refused', p_kind, p_id, jsonb_build_object('reason', p_why));
+  return jsonb_build_object('refused', p_why);
+end
+$$;
+--> statement-breakpoint
 -- The caller's tenant, its membership held until the transaction ends: changes of it come one after the other.
 create function app.hold_members() returns text
 language plpgsql
@@ -191,6 +201,10 @@ declare
   had text;
   keys jsonb;
 begin
+  -- Everybody may go.
+  if p_role is not null or p_user <> app.actor() then
+    perform app.need('M', 'members:write');
+  end if;
   select role into had from public.memberships where tenant_id = tenant and user_id = p_user;
   if not found then
     return null;
@@ -200,7 +214,7 @@ begin
   if 'owner' in (had, coalesce(p_role, '')) and not exists (
     select from public.memberships where tenant_id = tenant and user_id = app.actor() and role = 'owner'
   ) then
-    return '{"refused": "owners_only"}';
+    return app.refused('owners_only', 'member', p_user);
   end if;
   if had = 'owner' and p_role is distinct from 'owner' and not exists (
     select from public.memberships where tenant_id = tenant and role = 'owner' and user_id <> p_user
@@ -231,7 +245,7 @@ begin
     return null;
   end if;
   if not exists (select from public.memberships where tenant_id = tenant and user_id = app.actor() and role = 'owner') then
-    return '{"refused": "owners_only"}';
+    return app.refused('owners_only', 'member', p_user);
   end if;
   update public.memberships set role = case user_id when p_user then 'owner' else 'admin' end
   where tenant_id = tenant and user_id in (p_user, app.actor());
@@ -249,7 +263,7 @@ as $$
   from (
     select m.user_id, u.email, m.role, m.created_at
     from public.memberships m join public.users u on u.id = m.user_id
-    where m.tenant_id = app.tenant_id()
+    where m.tenant_id = app.tenant_id() and (app.may_any('mM') or m.user_id = app.actor())
       and (p_after is null or m.user_id > p_after)
       and (not p_filter ? 'id' or m.user_id = p_filter->>'id')
       and (not p_filter ? 'role' or m.role = p_filter->>'role')
@@ -271,15 +285,16 @@ declare
   tenant text := app.hold_members();
   inviter record;
 begin
+  perform app.need('M', 'members:write');
   select u.email, u.email_verified_at, m.role, t.name into inviter
   from public.memberships m
   join public.users u on u.id = m.user_id
   join public.tenants t on t.tenant_id = m.tenant_id
   where m.tenant_id = tenant and m.user_id = app.actor();
   if inviter.email_verified_at is null then
-    return '{"refused": "unverified"}';
+    return app.refused('unverified', 'invitation', p_id);
   elsif p_role = 'owner' and inviter.role <> 'owner' then
-    return '{"refused": "owners_only"}';
+    return app.refused('owners_only', 'invitation', p_id);
   elsif exists (
     select from public.memberships m join public.users u on u.id = m.user_id
     where m.tenant_id = tenant and lower(u.email) = lower(p_email)
@@ -318,11 +333,12 @@ declare
   inviter record;
   sent record;
 begin
+  perform app.need('M', 'members:write');
   select u.email, u.email_verified_at, t.name into inviter
   from public.users u join public.tenants t on t.tenant_id = tenant
   where u.id = app.actor();
   if inviter.email_verified_at is null then
-    return '{"refused": "unverified"}';
+    return app.refused('unverified', 'invitation', p_id);
   end if;
   update public.invitations
   set token_hash = p_token_hash, expires_at = p_expires, sent_at = now(), sends = sends + 1
@@ -341,6 +357,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform app.need('M', 'members:write');
   update public.invitations set revoked_at = now()
   where tenant_id = app.tenant_id() and id = p_id and used_at is null and revoked_at is null;
   return found;
@@ -478,7 +495,7 @@ declare
 begin
   select * into t from public.tenants where tenant_id = tenant;
   if not app.is_owner() then
-    return '{"refused": "owners_only"}';
+    return app.refused('owners_only', 'tenant', tenant);
   end if;
   case p_to
     when 'suspend' then
@@ -488,7 +505,7 @@ begin
       perform app.set_suspension(tenant, app.actor(), p_text);
     when 'resume' then
       if t.suspended_by = 'platform' then
-        return '{"refused": "platform"}';
+        return app.refused('platform', 'tenant', tenant);
       elsif not app.set_suspension(tenant, null, null) then
         return '{"refused": "state"}';
       end if;
@@ -694,6 +711,7 @@ as $$
 declare
   tenant text := app.hold_members();
 begin
+  perform app.need('V', 'privacy:write');
   update public.former_members set anonymised_at = coalesce(anonymised_at, now()) where tenant_id = tenant and user_id = p_user;
   if not found then
     return false;

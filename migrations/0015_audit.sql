@@ -171,6 +171,10 @@ declare
   details jsonb := coalesce(p_details, '{}');
   who text := coalesce(nullif(p_actor, ''), app.who());
 begin
+  if p_action like '%.refused' then
+    -- What is refused has no effect, whatever is written to say so; see app.take_effect.
+    perform set_config('app.made', coalesce(nullif(current_setting('app.made', true), ''), '-'), true);
+  end if;
   if p_tenant is null or p_action like '%.refused' and (
     select count(*) from (
       select from public.audit_entries
@@ -314,7 +318,7 @@ create table app.unaudited (
 --> statement-breakpoint
 insert into app.unaudited (name, reason) values
   ('audit_entries', 'the log itself'),
-  ('stored_files', 'bytes that count for a quota; files are noted by the actions that sign and delete them'),
+  ('stored_files', 'bytes that count for a quota; files are noted by the functions that promise and remove them'),
   ('meterings', 'what is counted for quotas'),
   ('usage', 'what is counted for quotas'),
   ('usage_totals', 'what is counted for quotas'),
@@ -385,6 +389,7 @@ begin
       ('datasets', 'dataset', true, '{}'),
       ('pipelines', 'pipeline', true, '{paused_by}'),
       ('triggers', 'trigger', true, '{}'),
+      ('sso_domains', 'sso-domain', true, '{next_look_at,missing_since,misses}'),
       ('backfills', 'backfill', true, '{times,taken,skipped,running,succeeded,failed,cancelled,finished_at}'),
       ('channels', 'channel', true, '{failure}'),
       ('audit_streams', 'audit-stream', false, '{cursor,attempts,next_attempt_at,failure}'),
@@ -412,6 +417,14 @@ create or replace trigger audit after update on public.alerts for each row
 create or replace trigger audit after update on public.triggers for each row
   when (old.secrets is distinct from new.secrets)
   execute function app.audit('trigger', 'id', 'key', 'secrets', 'tenant_id,id,created_at', 'jobs');
+--> statement-breakpoint
+-- Who somebody is, in words, is not what the log is for: it could not be taken out again when the person asks for that.
+create or replace trigger audit after insert or update or delete on public.scim_users for each row
+  execute function app.audit('scim-user', 'user_id', '', 'user_name,email,external_id,display_name,given_name,family_name,attributes',
+    'tenant_id,user_id,version,created_at,updated_at', '');
+--> statement-breakpoint
+create or replace trigger audit after insert or update or delete on public.sso_identities for each row
+  execute function app.audit('sso-identity', 'user_id', '', 'subject', 'tenant_id,user_id,created_at,used_at', '');
 --> statement-breakpoint
 -- A session is a family of tokens: its first one opens it, and it ends with the one that is live.
 create function app.audit_session() returns trigger

@@ -41,6 +41,7 @@ import { scimRoutes } from './routes/scim.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { signUpRoutes } from './routes/sign-up.ts'
 import { ssoRoutes } from './routes/sso.ts'
+import { samlRoutes } from './routes/sso-saml.ts'
 import { switchRoutes } from './routes/switch.ts'
 import { teamRoutes } from './routes/teams.ts'
 import { tenantRoutes } from './routes/tenant.ts'
@@ -88,6 +89,7 @@ export function createApp(services: Services, files: ConsoleFiles = {}) {
     .route('/v1/schedules', scheduleRoutes)
     .route('/v1/schemas', schemaRoutes)
     .route('/v1/sso', ssoRoutes)
+    .route('/v1/sso/providers', samlRoutes)
     .route('/v1/tenant', tenantRoutes)
     .route('/v1/usage', usageRoutes)
     .route('/v1/tenant/integrations', integrationRoutes)

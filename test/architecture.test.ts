@@ -76,6 +76,7 @@ const knownOnlyTo: Record<string, string> = {
   '@upstash/redis': 'cache',
   '@upstash/qstash': 'queues',
   jose: 'http',
+  '@node-saml/node-saml': 'actions',
   oauth4webapi: 'actions',
   'scim-patch': 'actions',
   'scim2-parse-filter': 'actions',
@@ -143,6 +144,22 @@ describe('the architecture', () => {
       return folderOf(from) !== knownOnlyTo[vendor]
     })
     expect(wrong).toEqual([])
+  })
+
+  it('loads packages later only where the built program finds names in them, which it does not in CommonJS', () => {
+    const later = filesBelow('src').flatMap((file) =>
+      [...readFileSync(join(root, file), 'utf8').matchAll(/\bimport\(\s*'([^#.'][^']*)'/g)].map(
+        ([, name = '']) => name,
+      ),
+    )
+    const isModule = (name: string) => {
+      const folder = name.split('/').slice(0, name.startsWith('@') ? 2 : 1)
+      const text = readFileSync(join(root, 'node_modules', ...folder, 'package.json'), 'utf8')
+      const { type, module, exports } = JSON.parse(text) as Record<string, unknown>
+      return type === 'module' || module !== undefined || JSON.stringify(exports ?? '').includes('"import"')
+    }
+    expect(later.length).toBeGreaterThan(5)
+    expect([...new Set(later)].filter((name) => !isModule(name))).toEqual([])
   })
 
   it('imports nothing of the laptop or the tests into the product', () => {

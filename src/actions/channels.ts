@@ -15,6 +15,7 @@ import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { newWebhookSecret } from '#src/domain/webhook.ts'
 import { allow, allowEverywhere, type Context } from './context.ts'
+import { trial } from './trials.ts'
 
 type Fields = Record<string, unknown>
 
@@ -117,6 +118,10 @@ export async function deleteChannel(
 /** Sends a message now; that it does not arrive is an answer, not an error. */
 export async function testChannel(ctx: Context, id: ChannelId): Promise<CheckResult> {
   allow(ctx, 'connections:write')
+  return trial(ctx, { verb: 'test', kind: 'channel', table: 'channels', id }, () => sendTest(ctx, id))
+}
+
+async function sendTest(ctx: Context, id: ChannelId): Promise<CheckResult> {
   const channel = await getChannel(ctx.tenantDb, id)
   const { sendTo } = await import('#src/engine/notices.ts')
   const at = ctx.now()

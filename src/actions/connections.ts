@@ -20,6 +20,7 @@ import { Problem } from '#src/domain/problem.ts'
 import { allow, allowIn, type Context } from './context.ts'
 import { sendWakes } from './control.ts'
 import { outside } from './outside.ts'
+import { trial } from './trials.ts'
 
 /** How long a check or a look at the tables may take before we say so. */
 const patienceMs = 30_000
@@ -157,12 +158,14 @@ export async function deleteConnection(
 /** Tries the connection now; a failure is an answer, not an error. */
 export async function checkConnection(ctx: Context, id: ConnectionId): Promise<CheckResult> {
   allow(ctx, 'connections:read', { kind: 'connection', id })
-  try {
-    return await (await connectors()).checkConnection(await opened(ctx, id))
-  } catch (error) {
-    if (error instanceof StepFailure) return { ok: false, code: error.code, detail: error.message }
-    throw error
-  }
+  return trial(ctx, { verb: 'check', kind: 'connection', table: 'connections', id }, async () => {
+    try {
+      return await (await connectors()).checkConnection(await opened(ctx, id))
+    } catch (error) {
+      if (error instanceof StepFailure) return { ok: false, code: error.code, detail: error.message }
+      throw error
+    }
+  })
 }
 
 /** Its streams, with their columns and types. */

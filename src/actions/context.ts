@@ -52,13 +52,14 @@ export type Context = {
  *
  * Who may not do it in the whole tenant may still do it somewhere: in the one project of a key, or where a grant allows it.
  * With `on`, the next transaction then begins by asking the database whether this resource is such a place, and does
- * nothing when it is not. Without it nothing needs asking: a list holds the rows that the policies let the caller see.
+ * nothing when it is not. Without it nothing needs asking: a list holds the rows that grants let the caller see.
  */
 export function allow(ctx: Context, wanted: Permission, on?: Resource): void {
   if (can(ctx.actor, wanted)) return
   const way = otherWay(ctx.actor, wanted)
   if (way === undefined || (on === undefined && !wanted.endsWith(':read'))) throw forbidden(wanted)
   if (on !== undefined) ctx.tenantDb.demand(demandOf(wanted, on))
+  else if (way === 'grant') ctx.tenantDb.onlyGranted()
 }
 
 export const forbidden = (wanted: Permission) =>

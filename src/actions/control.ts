@@ -108,7 +108,7 @@ async function currentParameters(
 export function refusal(refused: RerunRefusal, from: string): Problem {
   switch (refused.refused) {
     case 'quota':
-      return quotaProblem(refused.quota)
+      return quotaProblem(refused.quota, true)
     case 'open':
       return new Problem('conflict', 'The run is still under way; wait for its end, or cancel it.')
     case 'deleted':

@@ -3,9 +3,11 @@ import {
   findChallenge,
   finishChallenge,
   finishEnrolment,
+  noteRefusedFactor,
   type NewFactor,
 } from '#src/db/factors.ts'
-import { usePasskey } from '#src/db/passkeys.ts'
+import { findPasskey, usePasskey } from '#src/db/passkeys.ts'
+import type { RequestOrigin } from '#src/domain/audit.ts'
 import { sha256 } from '#src/domain/digest.ts'
 import { newId, type Id, type TenantId, type UserId } from '#src/domain/id.ts'
 import { Problem } from '#src/domain/problem.ts'
@@ -25,7 +27,7 @@ import {
 import { begunTotp, proofOf, type Shown } from './proofs.ts'
 import { completeSignIn, type SignIn } from './sessions.ts'
 
-type Client = { address?: string | undefined; userAgent?: string | undefined }
+type Origin = Partial<RequestOrigin>
 
 /** The reason is for the log; the caller learns only that it failed. */
 type Refused = { ok: false; reason: string }
@@ -34,20 +36,21 @@ type Refused = { ok: false; reason: string }
 export async function finishSignIn(
   services: Services,
   { token, shown }: { token: string; shown: Shown },
-  client: Client,
+  origin: Origin,
 ): Promise<SignIn> {
   const tokenHash = await sha256(token)
   const challenge = await findChallenge(services.database, tokenHash, services.now())
   if (!challenge) return { ok: false, reason: 'challenge_over' }
   if (challenge.enrol) return { ok: false, reason: 'factor_not_enrolled' }
   const ceremony = { purpose: 'second', begunBy: tokenHash } as const
-  const proof = await proofOf(services, challenge.userId, shown, ceremony)
+  const asker = { by: services.database, at: 'sign-in', origin } as const
+  const proof = await proofOf(services, challenge.userId, shown, ceremony, asker)
   if (!proof) return { ok: false, reason: 'factor_wrong' }
-  const passed = await finishChallenge(services.database, tokenHash, proof, services.now())
+  const passed = await finishChallenge(services.database, tokenHash, proof, services.now(), origin)
   if (!passed) return { ok: false, reason: 'factor_used' }
   if (proof.kind === 'recovery') await tellOfRecovery(services, passed.email)
   const method = proof.kind === 'totp' ? 'otp' : proof.kind
-  return completeSignIn(services, { ...passed, amr: [...passed.amr, method], ...client })
+  return completeSignIn(services, { ...passed, amr: [...passed.amr, method], ...clientIn(origin) })
 }
 
 /** A recovery code leaves its owner a mail: whoever did not use it themselves learns of it. */
@@ -69,7 +72,7 @@ export async function enrolAndSignIn(
     token,
     shown,
   }: { token: string; shown: { code: string } | { passkey: RegistrationResponseJSON; name: string } },
-  client: Client,
+  origin: Origin,
 ): Promise<{ signIn: SignIn; recoveryCodes: string[] }> {
   const refuse = (reason: string) => ({ signIn: { ok: false, reason } as const, recoveryCodes: [] })
   const enrolment = await findEnrolment(services, token)
@@ -77,7 +80,11 @@ export async function enrolAndSignIn(
   const { userId, tokenHash } = enrolment
   const factor: NewFactor | undefined =
     'code' in shown
-      ? await begunTotp(services, userId, tokenHash, shown.code)
+      ? await begunTotp(services, userId, tokenHash, shown.code, {
+          by: services.database,
+          at: 'enrolment',
+          origin,
+        })
       : await readRegistration(services, shown.passkey, tokenHash, shown.name)
   if (!factor) return refuse('factor_wrong')
   const { codes, hashes } = await recoveryCodesFor(userId)
@@ -85,7 +92,7 @@ export async function enrolAndSignIn(
   if (!added) return refuse('enrolment_over')
   const { email, tenantId } = added
   const amr = [...added.amr, factor.kind === 'totp' ? 'otp' : 'passkey']
-  const signIn = await completeSignIn(services, { userId, email, tenantId, amr, ...client })
+  const signIn = await completeSignIn(services, { userId, email, tenantId, amr, ...clientIn(origin) })
   return { signIn, recoveryCodes: added.recovery ? codes : [] }
 }
 
@@ -145,15 +152,26 @@ export const passkeyAlone = (services: Services) => signingOptions(services, und
 export async function signInWithPasskey(
   services: Services,
   input: { passkey: AuthenticationResponseJSON; tenantId?: TenantId | undefined },
-  client: Client,
+  origin: Origin,
 ): Promise<SignIn> {
   const signed = await readSignature(services, input.passkey, alone)
-  if (!signed) return { ok: false, reason: 'passkey_refused' }
+  if (!signed) {
+    const known = await findPasskey(services.database, input.passkey.id)
+    if (known)
+      await noteRefusedFactor({ by: services.database, at: 'sign-in', origin }, known.userId, 'passkey')
+    return { ok: false, reason: 'passkey_refused' }
+  }
   const { passkey, count } = signed
-  if (!(await usePasskey(services.database, passkey, count, services.now()))) return refusedCount
+  if (!(await usePasskey(services.database, passkey, count, services.now(), origin))) return refusedCount
   const { userId, email } = passkey
-  return completeSignIn(services, { userId, email, tenantId: input.tenantId, amr: ['passkey'], ...client })
+  const { tenantId } = input
+  return completeSignIn(services, { userId, email, tenantId, amr: ['passkey'], ...clientIn(origin) })
 }
+
+const clientIn = ({ address, userAgent }: Origin) => ({
+  ...(address === undefined ? {} : { address }),
+  ...(userAgent === undefined ? {} : { userAgent }),
+})
 
 const refusedCount: Refused = { ok: false, reason: 'passkey_count' }
 

@@ -1,7 +1,6 @@
 import { fileKey, filesPrefix } from '#src/connectors/files/key.ts'
-import { noteOwn } from '#src/db/audit.ts'
 import { getConnection } from '#src/db/connections.ts'
-import { promiseFile, settleFile } from '#src/db/stored-files.ts'
+import { beginRemoval, endRemoval, promiseFile } from '#src/db/stored-files.ts'
 import type { ConnectionId } from '#src/domain/id.ts'
 import type { Page, PageRequest } from '#src/domain/page.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
@@ -17,7 +16,10 @@ const uploadS = 15 * 60
 /** What object storage takes in one PUT. */
 const mostBytes = 5 * 1024 ** 3
 
-/** Where to PUT a file; it goes to the object storage and never through the Worker. */
+/**
+ * Where to PUT a file; it goes to the object storage and never through the Worker. That it may come is in the audit log
+ * before anybody can upload it, and whether it came is added by the tick.
+ */
 export async function newUpload(
   ctx: Context,
   connectionId: ConnectionId,
@@ -26,14 +28,15 @@ export async function newUpload(
   allow(ctx, 'connections:write', { kind: 'connection', id: connectionId })
   await filesConnection(ctx, connectionId)
   if (file.bytes > mostBytes) throw new Problem('too_large', `A file may have ${mostBytes} bytes at most.`)
-  const full = await promiseFile(ctx.tenantDb, connectionId, file.name, file.bytes)
-  if (full) throw quotaRefusal(ctx, full)
+  const refused = await promiseFile(ctx.tenantDb, connectionId, file.name, file.bytes)
+  if (refused?.refused === 'quota') throw quotaRefusal(ctx, refused.quota)
+  if (refused)
+    throw new Problem('conflict', 'A file of this name is being removed; try again in a few minutes.')
   const upload = await ctx.services.storage.signedUpload(fileKey(ctx.tenantId, connectionId, file.name), {
     expiresInS: uploadS,
     bytes: file.bytes,
     ...(file.contentType ? { contentType: file.contentType } : {}),
   })
-  await noteFile(ctx, 'file.upload', connectionId, file)
   return { ...upload, expiresAt: new Date(ctx.now().getTime() + uploadS * 1000) }
 }
 
@@ -64,32 +67,21 @@ export async function readFile(
   await filesConnection(ctx, connectionId)
   const stored = await outside(ctx.services.storage.head(fileKey(ctx.tenantId, connectionId, name)))
   if (!stored) throw notFound('file')
-  return { name, ...stored }
+  return { name, bytes: stored.bytes, etag: stored.etag }
 }
 
+/** Noted before it begins and after it is done. Once begun it is finished, by the tick if the storage does not answer now. */
 export async function deleteFile(ctx: Context, connectionId: ConnectionId, name: string): Promise<void> {
   allow(ctx, 'connections:write', { kind: 'connection', id: connectionId })
   await filesConnection(ctx, connectionId)
   const key = fileKey(ctx.tenantId, connectionId, name)
   if (!(await outside(ctx.services.storage.head(key)))) throw notFound('file')
+  await beginRemoval(ctx.tenantDb, connectionId, name)
   await outside(ctx.services.storage.remove(key))
-  await settleFile(ctx.tenantDb, connectionId, name, undefined)
-  await noteFile(ctx, 'file.delete', connectionId, { name })
+  await endRemoval(ctx.tenantDb, connectionId, name).catch(() =>
+    ctx.services.log({ event: 'removal_not_noted', requestId: ctx.requestId }),
+  )
 }
-
-/** Files are not rows, so no transaction has what happens to them. */
-const noteFile = (
-  ctx: Context,
-  action: string,
-  connectionId: ConnectionId,
-  { name, bytes }: { name: string; bytes?: number },
-): Promise<void> =>
-  noteOwn(ctx.tenantDb, {
-    action,
-    kind: 'file',
-    id: `${connectionId}/${name}`.slice(0, 300),
-    details: { name, ...(bytes === undefined ? {} : { bytes }) },
-  })
 
 async function filesConnection(ctx: Context, id: ConnectionId): Promise<void> {
   const connection = await getConnection(ctx.tenantDb, id)

@@ -78,8 +78,9 @@ export async function fire(
   { tenantId, at, fires }: JobPayload<'fire'>,
 ): Promise<void> {
   if (services.now().getTime() - Date.parse(at) > graceMs) return
-  const { fired, skipped, wakes } = await fireSchedules(services.database.tenant(tenantId, 'schedule'), fires)
-  services.log({ event: 'schedules.fired', tenantId, at, due: fires.length, fired, skipped })
+  const db = services.database.tenant(tenantId, 'schedule')
+  const { fired, skipped, refused, wakes } = await fireSchedules(db, fires)
+  services.log({ event: 'schedules.fired', tenantId, at, due: fires.length, fired, skipped, refused })
   const runId = wakes[0]?.runId
   if (runId) await services.send(tenantId, wakeMessages(tenantId, runId, wakes))
 }

@@ -60,14 +60,14 @@ export async function invite(
   })
   if ('refused' in made) throw refusals[made.refused]()
   await mail(ctx, { ...made, email: input.email, role: input.role, token, expiresAt })
-  return readInvitation(ctx, id)
+  return invitationOf(ctx, id)
 }
 
 /** Sends it again, with another link: the one before is worth nothing from now on. */
 export async function resendInvitation(ctx: Context, id: Id<'invitation'>): Promise<Invitation> {
   allow(ctx, 'members:write')
   personOf(ctx)
-  const before = await readInvitation(ctx, id)
+  const before = await invitationOf(ctx, id)
   refuseBeyond(ctx, before.role, 'You cannot give what you do not have')
   const token = newInvitationToken()
   const expiresAt = new Date(ctx.now().getTime() + invitationDays * dayMs)
@@ -78,13 +78,13 @@ export async function resendInvitation(ctx: Context, id: Id<'invitation'>): Prom
       ? refusals.unverified()
       : new Problem('limited', 'This invitation was sent ten times; revoke it and make another one.')
   await mail(ctx, { ...renewed, role: before.role, token, expiresAt })
-  return readInvitation(ctx, id)
+  return invitationOf(ctx, id)
 }
 
 export async function revokeInvitation(ctx: Context, id: Id<'invitation'>): Promise<void> {
   allow(ctx, 'members:write')
   if (await revokeInvitationRow(ctx.tenantDb, id)) return
-  await readInvitation(ctx, id)
+  await invitationOf(ctx, id)
   throw over()
 }
 
@@ -99,6 +99,10 @@ export async function readInvitations(
 
 export async function readInvitation(ctx: Context, id: Id<'invitation'>): Promise<Invitation> {
   allow(ctx, 'members:read')
+  return invitationOf(ctx, id)
+}
+
+async function invitationOf(ctx: Context, id: Id<'invitation'>): Promise<Invitation> {
   const [found] = await listInvitations(ctx.tenantDb, { id }, undefined, 1)
   if (!found) throw notFound('invitation')
   return found
@@ -174,8 +178,11 @@ const full = () =>
 
 const refusals = {
   unverified: () =>
-    new Problem('forbidden', 'Confirm your own e-mail address first; then you can invite others.'),
-  owners_only: () => new Problem('forbidden', 'Only an owner can make, change or remove owners.'),
+    new Problem('forbidden', 'Confirm your own e-mail address first; then you can invite others.', {
+      noted: true,
+    }),
+  owners_only: () =>
+    new Problem('forbidden', 'Only an owner can make, change or remove owners.', { noted: true }),
   member: () => new Problem('conflict', 'This address belongs to a member already.'),
   open: () => new Problem('conflict', 'This address has an open invitation; send that one again.'),
   too_many: () => new Problem('conflict', 'There are 200 open invitations; revoke some of them first.'),

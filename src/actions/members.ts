@@ -27,6 +27,10 @@ export async function readMembers(
 
 export async function readMember(ctx: Context, id: UserId): Promise<Member> {
   allow(ctx, 'members:read')
+  return memberOf(ctx, id)
+}
+
+async function memberOf(ctx: Context, id: UserId): Promise<Member> {
   const found = await findMember(ctx.tenantDb, id)
   if (!found) throw notFound('member')
   return found
@@ -35,7 +39,7 @@ export async function readMember(ctx: Context, id: UserId): Promise<Member> {
 /** Gives a member another role, from this moment on in every isolate. */
 export async function changeRole(ctx: Context, id: UserId, role: RoleName): Promise<Member> {
   allow(ctx, 'members:write')
-  const member = await readMember(ctx, id)
+  const member = await memberOf(ctx, id)
   refuseBeyond(ctx, role, 'You cannot give what you do not have')
   refuseBeyond(ctx, member.role, 'You cannot change who may do more than you')
   await change(ctx, id, role, member.role)
@@ -45,7 +49,7 @@ export async function changeRole(ctx: Context, id: UserId, role: RoleName): Prom
 /** Takes a member out; their sessions end with it. */
 export async function removeMember(ctx: Context, id: UserId): Promise<void> {
   allow(ctx, 'members:write')
-  const member = await readMember(ctx, id)
+  const member = await memberOf(ctx, id)
   refuseBeyond(ctx, member.role, 'You cannot remove who may do more than you')
   await change(ctx, id, undefined, member.role)
 }
@@ -117,7 +121,8 @@ const invalidRole = () =>
 
 const refusals = {
   changed: () => new Problem('conflict', 'Somebody else has just changed this member; look again.'),
-  owners_only: () => new Problem('forbidden', 'Only an owner can make, change or remove owners.'),
+  owners_only: () =>
+    new Problem('forbidden', 'Only an owner can make, change or remove owners.', { noted: true }),
   last_owner: () =>
     new Problem(
       'conflict',

@@ -33,7 +33,7 @@ export type Enrolled = { id: Id<'factor'>; recoveryCodes: string[] }
 /** Confirms what this session began, with a code that the app shows now. */
 export async function confirmTotp(ctx: Context, code: string): Promise<Enrolled> {
   const { userId, sessionId } = personOf(ctx)
-  const factor = await begunTotp(ctx.services, userId, sessionId, code)
+  const factor = await begunTotp(ctx.services, userId, sessionId, code, { by: ctx.tenantDb, at: 'enrolment' })
   if (!factor)
     throw new Problem('invalid', 'Some fields are not valid.', {
       fields: [
@@ -63,7 +63,7 @@ async function enrol(ctx: Context, factor: NewFactor): Promise<Enrolled> {
   const { userId, sessionId } = personOf(ctx)
   const { codes, hashes } = await recoveryCodesFor(userId)
   const who = { tenantId: ctx.tenantId, userId, begunBy: sessionId }
-  const added = await enrolFactor(ctx.services.database, who, factor, hashes, ctx.now())
+  const added = await enrolFactor(ctx.tenantDb, who, factor, hashes, ctx.now())
   if (!added) throw tooManyFactors()
   return { id: added.id, recoveryCodes: added.recovery ? codes : [] }
 }
@@ -75,7 +75,7 @@ export async function nameFactor(ctx: Context, id: Id<'factor'>, name: string): 
 export async function deleteFactor(ctx: Context, id: Id<'factor'>): Promise<void> {
   await requireFreshProof(ctx)
   const who = { tenantId: ctx.tenantId, userId: personOf(ctx).userId }
-  const outcome = await removeFactor(ctx.services.database, who, id)
+  const outcome = await removeFactor(ctx.tenantDb, who, id)
   if (outcome === 'last')
     throw new Problem(
       'conflict',
@@ -89,7 +89,7 @@ export async function replaceRecoveryCodes(ctx: Context): Promise<string[]> {
   await requireFreshProof(ctx)
   const { userId } = personOf(ctx)
   const { codes, hashes } = await recoveryCodesFor(userId)
-  if (!(await renewRecoveryCodes(ctx.services.database, { tenantId: ctx.tenantId, userId }, hashes)))
+  if (!(await renewRecoveryCodes(ctx.tenantDb, { tenantId: ctx.tenantId, userId }, hashes)))
     throw new Problem('conflict', 'Recovery codes stand in for a factor; add one first.')
   return codes
 }
@@ -111,7 +111,7 @@ export async function resetMemberFactors(ctx: Context, userId: UserId): Promise<
         },
       })
     case 'owner':
-      throw new Problem('forbidden', 'Only an owner can reset the factors of an owner.')
+      throw new Problem('forbidden', 'Only an owner can reset the factors of an owner.', { noted: true })
     case 'self':
       throw new Problem('conflict', 'Your own factors are changed under /v1/me/factors.')
     case 'elsewhere':

@@ -1,4 +1,4 @@
-/** The two functions of Node's crypto that Web Crypto lacks and that workerd and Deno have, too. */
+/** What Web Crypto lacks of Node's crypto and workerd and Deno have, too. */
 declare module 'node:crypto' {
   export function scrypt(
     password: Uint8Array,
@@ -8,4 +8,15 @@ declare module 'node:crypto' {
     callback: (error: Error | null, key: Uint8Array) => void,
   ): void
   export function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean
+  export class X509Certificate {
+    constructor(pem: string)
+    readonly subject: string
+    readonly validFrom: string
+    readonly validTo: string
+    readonly fingerprint256: string
+    readonly publicKey: {
+      readonly asymmetricKeyType?: string
+      readonly asymmetricKeyDetails?: { readonly modulusLength?: number }
+    }
+  }
 }

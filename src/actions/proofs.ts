@@ -1,5 +1,5 @@
 import { count } from '#src/cache/limit.ts'
-import { tryCode, type Proof, type Secret } from '#src/db/factors.ts'
+import { noteRefusedFactor, tryCode, type Asker, type Proof, type Secret } from '#src/db/factors.ts'
 import type { Ceremony } from '#src/db/passkeys.ts'
 import type { UserId } from '#src/domain/id.ts'
 import { Problem } from '#src/domain/problem.ts'
@@ -12,23 +12,28 @@ import { readSignature, type AuthenticationResponseJSON } from './passkeys.ts'
 /** What somebody shows as their second factor. */
 export type Shown = { code: string } | { recoveryCode: string } | { passkey: AuthenticationResponseJSON }
 
-/** What it proves, if it is right; that it is used only once is for the statement that uses it. */
+/**
+ * What it proves, if it is right; that it is used only once is for the statement that uses it. What is wrong is noted here,
+ * what cannot be used any more by that statement.
+ */
 export async function proofOf(
   services: Services,
   userId: UserId,
   shown: Shown,
   ceremony: Ceremony,
+  asker: Asker,
 ): Promise<Proof | undefined> {
   if ('passkey' in shown) {
     const signed = await readSignature(services, shown.passkey, ceremony)
-    if (signed?.passkey.userId !== userId) return undefined
-    return { kind: 'passkey', id: signed.passkey.id, count: signed.count }
+    if (signed?.passkey.userId === userId)
+      return { kind: 'passkey', id: signed.passkey.id, count: signed.count }
+    await noteRefusedFactor(asker, userId, 'passkey')
+    return undefined
   }
-  const secrets = await countTry(services, userId)
+  const secrets = await countTry(services, userId, asker)
   if ('recoveryCode' in shown)
     return { kind: 'recovery', hash: await recoveryCodeHash(userId, shown.recoveryCode) }
-  const found = await matching(services, userId, secrets, shown.code)
-  return found && { kind: 'totp', ...found }
+  return totp(services, userId, secrets, shown.code, asker)
 }
 
 /** The factor that the person is setting up, when the code is one of its codes. */
@@ -37,15 +42,33 @@ export async function begunTotp(
   userId: UserId,
   begunBy: string,
   code: string,
+  asker: Asker,
 ): Promise<{ kind: 'totp'; id: string; step: number } | undefined> {
-  const found = await matching(services, userId, await countTry(services, userId, begunBy), code)
-  return found && { kind: 'totp', ...found }
+  return totp(services, userId, await countTry(services, userId, asker, begunBy), code, asker)
+}
+
+async function totp(
+  services: Services,
+  userId: UserId,
+  secrets: readonly Secret[],
+  code: string,
+  asker: Asker,
+): Promise<{ kind: 'totp'; id: string; step: number } | undefined> {
+  const found = await matching(services, userId, secrets, code)
+  if (found) return { kind: 'totp', ...found }
+  await noteRefusedFactor(asker, userId, 'totp')
+  return undefined
 }
 
 /** Five tries in five minutes, counted twice: what one forgets the other knows, and without either nobody tries. */
-async function countTry(services: Services, userId: UserId, begunBy?: string): Promise<Secret[]> {
+async function countTry(
+  services: Services,
+  userId: UserId,
+  asker: Asker,
+  begunBy?: string,
+): Promise<Secret[]> {
   await countStrictly(services, `public:factor:${userId}`)
-  const secrets = await tryCode(services.database, userId, begunBy, services.now())
+  const secrets = await tryCode(asker, userId, begunBy, services.now())
   if (!secrets) throw tooMany(services.limits.factor.windowMs)
   return secrets
 }

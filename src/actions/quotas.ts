@@ -12,10 +12,12 @@ export async function requireQuota(ctx: Context, name: QuotaName, more = 1): Pro
 
 /** The 402 for what the database has just refused; every isolate learns of it at once. */
 export function quotaRefusal(ctx: Context, standing: QuotaStanding): Problem {
+  // What is refused has no effect that an Idempotency-Key would be held for.
+  ctx.tenantDb.ending(undefined)
   ctx.defer(
     judgeOwnQuotas(ctx.tenantDb).then((changed) =>
       changed ? refreshTenantRecord(ctx, ctx.tenantId) : undefined,
     ),
   )
-  return quotaProblem(standing)
+  return quotaProblem(standing, true)
 }

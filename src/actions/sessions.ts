@@ -68,6 +68,7 @@ export async function completeSignIn(
     email: string
     tenantId?: TenantId | undefined
     amr: readonly string[]
+    beganAt?: Date | undefined
   } & Client,
 ): Promise<SignIn> {
   const login = await findPerson(services.database, input.userId)
@@ -77,6 +78,8 @@ export async function completeSignIn(
 type Entry = {
   tenantId?: TenantId | undefined
   amr: readonly string[]
+  /** When the session began that is left for this one: going from tenant to tenant makes none of them longer. */
+  beganAt?: Date | undefined
   passwordWas?: string | undefined
   passwordHash?: string | undefined
 } & Client
@@ -95,7 +98,7 @@ export async function enter(services: Services, login: Login, entry: Entry): Pro
   const now = services.now()
   const sessionId = newId('session', now)
   const refreshToken = newRefreshToken()
-  const expiresAt = new Date(now.getTime() + sessionMs)
+  const expiresAt = new Date((entry.beganAt ?? now).getTime() + sessionMs)
   const opened = await insertSession(services.database, {
     tenantId: tenant.id,
     userId,
@@ -104,6 +107,7 @@ export async function enter(services: Services, login: Login, entry: Entry): Pro
     expiresAt,
     amr,
     client: clientOf(entry),
+    ...(entry.beganAt === undefined ? {} : { beganAt: entry.beganAt }),
     ...(passwordWas === undefined ? {} : { passwordWas }),
     ...(passwordHash === undefined ? {} : { passwordHash }),
   })

@@ -1,4 +1,4 @@
-import { passwordOf, proveSession, sessionIsProved } from '#src/db/factors.ts'
+import { noteRefusedFactor, passwordOf, proveSession, sessionIsProved } from '#src/db/factors.ts'
 import { passkeysOf } from '#src/db/passkeys.ts'
 import type { Id, UserId } from '#src/domain/id.ts'
 import { Problem } from '#src/domain/problem.ts'
@@ -35,16 +35,21 @@ export async function stepUp(ctx: Context, shown: Shown | { password: string }):
   const { services } = ctx
   const who = personOf(ctx)
   const now = ctx.now()
-  const refused = new Problem('forbidden', 'This does not prove that it is you.')
+  const asker = { by: ctx.tenantDb, at: 'step-up' } as const
+  const refused = new Problem('forbidden', 'This does not prove that it is you.', { noted: true })
   if ('password' in shown) {
     await countStrictly(services, `public:step-up:${who.userId}`)
     const stored = await passwordOf(services.database, who.userId)
-    if (!(await verifyPassword(shown.password, stored, services.passwordCost)).ok) throw refused
-    if (!(await proveSession(services.database, who, undefined, now)))
-      throw new Problem('forbidden', 'You have a second factor; show that.')
+    if (!(await verifyPassword(shown.password, stored, services.passwordCost)).ok) {
+      await noteRefusedFactor(asker, who.userId, 'password')
+      throw refused
+    }
+    if (!(await proveSession(ctx.tenantDb, who.sessionId, undefined, now)))
+      throw new Problem('forbidden', 'You have a second factor; show that.', { noted: true })
   } else {
-    const proof = await proofOf(services, who.userId, shown, { purpose: 'step-up', begunBy: who.sessionId })
-    if (!proof || !(await proveSession(services.database, who, proof, now))) throw refused
+    const ceremony = { purpose: 'step-up', begunBy: who.sessionId } as const
+    const proof = await proofOf(services, who.userId, shown, ceremony, asker)
+    if (!proof || !(await proveSession(ctx.tenantDb, who.sessionId, proof, now))) throw refused
     if (proof.kind === 'recovery')
       await tellOfRecovery(services, (await passkeysOf(services.database, who.userId)).email)
   }

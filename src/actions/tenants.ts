@@ -46,9 +46,17 @@ export async function switchTenant(ctx: Context, tenantId: TenantId, client: Cli
   ])
   if (!me || !own.some(({ id }) => id === tenantId)) throw notFound('tenant')
   // A switch is no proof of its own: what it opens is not a fresh sign-in.
-  const amr = [...new Set([...(sessions.find(({ current }) => current)?.amr ?? []), 'switch'])]
+  const left = sessions.find(({ current }) => current)
+  const amr = [...new Set([...(left?.amr ?? []), 'switch'])]
   const { email } = me
-  const found = await completeSignIn(ctx.services, { userId, email, tenantId, amr, ...client })
+  const found = await completeSignIn(ctx.services, {
+    userId,
+    email,
+    tenantId,
+    amr,
+    beganAt: left?.firstUsedAt,
+    ...client,
+  })
   if (found.ok === true) await signOut(ctx)
   return found
 }
@@ -81,9 +89,11 @@ async function move(ctx: Context, to: TenantMove, text?: string, at?: Date): Pro
 }
 
 const refusals = {
-  owners_only: () => new Problem('forbidden', 'Only an owner can do this.'),
+  owners_only: () => new Problem('forbidden', 'Only an owner can do this.', { noted: true }),
   platform: () =>
-    new Problem('forbidden', 'The operator of the platform suspended this tenant; only they can resume it.'),
+    new Problem('forbidden', 'The operator of the platform suspended this tenant; only they can resume it.', {
+      noted: true,
+    }),
   name: () =>
     new Problem('invalid', 'Some fields are not valid.', {
       fields: [{ path: 'name', message: 'must be the name of this tenant, letter by letter' }],

@@ -10,6 +10,7 @@ import { eraseTenants, forgetWhatIsSpent, stopUnwantedRuns } from './erasure.ts'
 import { announceFires } from './fires.ts'
 import { announceMails } from './mail.ts'
 import { addUp } from './metering.ts'
+import { lookAfterDomains } from './sso/domain-looks.ts'
 
 /** One tick's share of each; what is left is the next tick's. */
 const most = { messages: 1_000, versions: 20 }
@@ -28,6 +29,7 @@ export async function tick(services: Services): Promise<void> {
   await forgetReceipts(services.database)
   await forgetOldRuns(services)
   await forgetWhatIsSpent(services)
+  await lookAfterDomains(services)
   await stopUnwantedRuns(services)
   await eraseTenants(services)
 }

@@ -4,6 +4,8 @@ import { StepFailure } from '#src/domain/failure.ts'
 const patienceMs = 5_000
 const mostBytes = 64 * 1024
 const txt = 16
+/** That there are such records, or that there is no such name; the rest says nothing about either. */
+const answered: readonly number[] = [0, 3]
 
 const answer = z.object({
   Status: z.number(),
@@ -23,7 +25,8 @@ export async function txtRecords(resolverUrl: string, name: string): Promise<str
     })
     const text = await response.text()
     if (!response.ok || text.length > mostBytes) throw new Error(`the resolver answered ${response.status}`)
-    const { Answer: records } = answer.parse(JSON.parse(text))
+    const { Status, Answer: records } = answer.parse(JSON.parse(text))
+    if (!answered.includes(Status)) throw new Error(`the resolver answered with code ${Status}`)
     return records.filter(({ type }) => type === txt).map(({ data }) => unquoted(data))
   } catch (cause) {
     throw new StepFailure('dns_unavailable', `The DNS records of ${name} cannot be read now.`, {

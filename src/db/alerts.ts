@@ -2,15 +2,18 @@ import { sql } from 'drizzle-orm'
 import type { AlertId, Id, PipelineId, RunId, TenantId } from '#src/domain/id.ts'
 import type { AlertKind, AlertState } from '#src/domain/alert.ts'
 import { notFound } from '#src/domain/problem.ts'
+import type { QuotaName } from '#src/domain/quota.ts'
 import type { Database, TenantDb } from './database.ts'
 
 export type Alert = {
   id: AlertId
   kind: AlertKind
-  /** Of an escalation: the first, second or third. */
+  /** Of an escalation: the first, second or third. Of a quota: the share that is used, in %. */
   level: number
-  pipelineId: PipelineId
-  pipelineName: string
+  /** None where it is about the whole tenant. */
+  pipelineId: PipelineId | null
+  pipelineName: string | null
+  quota: QuotaName | null
   runId: RunId | null
   scheduleId: Id<'schedule'> | null
   dueAt: Date | null
@@ -29,11 +32,11 @@ export type AlertFilter = {
 }
 
 const columns = sql`
-  select a.id, a.kind, a.level, a.pipeline_id as "pipelineId", p.name as "pipelineName", a.run_id as "runId",
+  select a.id, a.kind, a.level, a.pipeline_id as "pipelineId", p.name as "pipelineName", a.quota, a.run_id as "runId",
     a.schedule_id as "scheduleId", a.due_at as "dueAt", a.state, a.detail, a.at, a.resolved_at as "resolvedAt",
     a.resolved_by as "resolvedBy"
   from alerts a
-  join pipelines p on p.tenant_id = a.tenant_id and p.id = a.pipeline_id`
+  left join pipelines p on p.tenant_id = a.tenant_id and p.id = a.pipeline_id`
 
 /** Newest first; one row more than `limit` says that there are further ones. */
 export async function listAlerts(

@@ -24,6 +24,19 @@ const noteCall = ({ action, kind, id, details = {} }: Note, records?: SQL): SQL 
   sql`app.note_own(${action}, ${kind}, ${id ?? null}, ${JSON.stringify(details)}::jsonb
     ${records === undefined ? sql`` : sql`|| jsonb_build_object('records', ${records})`})`
 
+/** What somebody has us try outside, of a row that there is: `table` of its tenant, by its id and name. */
+export type Trial = {
+  action: string
+  kind: string
+  table: 'connections' | 'channels' | 'sso_providers'
+  id: string
+}
+
+/** Has the next transaction, which reads the row, note first that it is about to be tried. */
+export const noteTrial = (db: TenantDb, { action, kind, table, id }: Trial): void =>
+  db.demand(sql`select app.note_own(${action}, ${kind}, id, jsonb_build_object('name', name))
+    from ${sql.identifier(table)} where tenant_id = ${db.tenantId} and id = ${id}`)
+
 /** Notes something that has no statement of its own. */
 export async function noteOwn(db: TenantDb, note: Note): Promise<void> {
   await db.statements([noteStatement(note)])

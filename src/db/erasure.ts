@@ -50,11 +50,18 @@ export async function unwantedRuns(
   return result.rows as { tenantId: TenantId; runId: RunId }[]
 }
 
-/** Whether something of the tenant's still runs, or waits to be dropped in a warehouse. */
-export const stagesLeft = async (database: Database, tenantId: TenantId): Promise<number> =>
-  database.tenant(tenantId, 'job:erase').call<number>(
-    sql`(select count(*)::int from outbox where tenant_id = ${tenantId} and kind = 'connection.drop_stage')
-        + (select count(*)::int from runs where tenant_id = ${tenantId} and finished_at is null)`,
+/** What of the tenant's still runs, and the tables that wait to be dropped in a warehouse: `schema.table of connection`. */
+export const leftElsewhere = (
+  database: Database,
+  tenantId: TenantId,
+): Promise<{ runs: number; stages: string[] }> =>
+  database.tenant(tenantId, 'job:erase').call(
+    sql`(select jsonb_build_object(
+      'runs', (select count(*) from runs where tenant_id = ${tenantId} and finished_at is null),
+      'stages', (select coalesce(jsonb_agg(format('_weir_%s beside %s of %s', o.payload->>'loadId', o.payload->>'table',
+          coalesce(c.name, o.payload->>'connectionId')) order by o.id), '[]')
+        from outbox o left join connections c on c.tenant_id = o.tenant_id and c.id = o.payload->>'connectionId'
+        where o.tenant_id = ${tenantId} and o.kind = 'connection.drop_stage')))`,
   )
 
 export const forgetSpent = (database: Database, limit: number): Promise<Counts> =>

@@ -1,4 +1,5 @@
 import { sql, type SQL } from 'drizzle-orm'
+import type { RequestOrigin } from '#src/domain/audit.ts'
 import type { Id, TenantId, UserId } from '#src/domain/id.ts'
 import type { Database, TenantDb } from './database.ts'
 import { openCall } from './open-call.ts'
@@ -28,6 +29,25 @@ const json = (value: unknown): SQL => sql`${value === undefined ? null : JSON.st
 const at = (date: Date): SQL => sql`${date.toISOString()}::timestamptz`
 const texts = (list: readonly string[]): SQL =>
   sql`array(select jsonb_array_elements_text(${JSON.stringify(list)}::jsonb))`
+
+/** Who is asked for a factor where, for what is noted of it: with a claim, or before there can be one. */
+export type Asker = {
+  by: Database | TenantDb
+  at: 'sign-in' | 'step-up' | 'enrolment'
+  /** What a claim's transactions say by themselves. */
+  origin?: Partial<RequestOrigin> | undefined
+}
+
+const callBy = <R>({ by }: Asker, call: SQL): Promise<R> =>
+  'tenantId' in by ? by.call(call) : openCall(by, call)
+
+/** Notes that what somebody showed was no factor of this person; what the database finds out it notes by itself. */
+export const noteRefusedFactor = (
+  asker: Asker,
+  userId: UserId,
+  kind: FactorKind | 'recovery' | 'password',
+): Promise<void> =>
+  callBy(asker, sql`app.note_refused_factor(${userId}, ${kind}, ${asker.at}, 'wrong', ${json(asker.origin)})`)
 
 /** Undefined when no second step is needed. */
 export const openFactorChallenge = async (
@@ -64,13 +84,15 @@ export type Secret = { id: Id<'factor'>; secret: string; lastStep: number }
 
 /** Counts one try and gives the secrets to check it against; undefined when it is one try too many. */
 export const tryCode = async (
-  database: Database,
+  asker: Asker,
   userId: UserId,
   begunBy: string | undefined,
   now: Date,
 ): Promise<Secret[] | undefined> =>
-  (await openCall<Secret[] | null>(database, sql`app.try_code(${userId}, ${begunBy ?? null}, ${at(now)})`)) ??
-  undefined
+  (await callBy<Secret[] | null>(
+    asker,
+    sql`app.try_code(${userId}, ${begunBy ?? null}, ${at(now)}, ${asker.at}, ${json(asker.origin)})`,
+  )) ?? undefined
 
 /** Undefined when the token or the proof was used meanwhile. */
 export const finishChallenge = async (
@@ -78,10 +100,11 @@ export const finishChallenge = async (
   tokenHash: string,
   proof: Proof,
   now: Date,
+  origin: Partial<RequestOrigin>,
 ): Promise<Passed | undefined> =>
   (await openCall<Passed | null>(
     database,
-    sql`app.finish_challenge(${tokenHash}, ${json(proof)}, ${at(now)})`,
+    sql`app.finish_challenge(${tokenHash}, ${json(proof)}, ${at(now)}, ${json(origin)})`,
   )) ?? undefined
 
 type Added = { id: Id<'factor'>; recovery: boolean }
@@ -110,14 +133,13 @@ export const beginTotp = (
   )
 
 export const enrolFactor = async (
-  database: Database,
+  tdb: TenantDb,
   who: { tenantId: TenantId; userId: UserId; begunBy: string },
   factor: NewFactor,
   recovery: readonly string[],
   now: Date,
 ): Promise<Added | undefined> =>
-  (await openCall<Added | null>(
-    database,
+  (await tdb.call<Added | null>(
     sql`app.enrol_factor(${who.tenantId}, ${who.userId}, ${json(factor)}, ${who.begunBy}, ${texts(recovery)},
       ${at(now)})`,
   )) ?? undefined
@@ -142,21 +164,20 @@ export const renameFactor = (
 ): Promise<boolean> => openCall(database, sql`app.rename_factor(${userId}, ${id}, ${name})`)
 
 export const removeFactor = async (
-  database: Database,
+  tdb: TenantDb,
   who: { tenantId: TenantId; userId: UserId },
   id: Id<'factor'>,
 ): Promise<'removed' | 'last' | undefined> =>
-  (await openCall<'removed' | 'last' | null>(
-    database,
+  (await tdb.call<'removed' | 'last' | null>(
     sql`app.remove_factor(${who.tenantId}, ${who.userId}, ${id})`,
   )) ?? undefined
 
 export const renewRecoveryCodes = (
-  database: Database,
+  tdb: TenantDb,
   who: { tenantId: TenantId; userId: UserId },
   hashes: readonly string[],
 ): Promise<boolean> =>
-  openCall(database, sql`app.renew_recovery_codes(${who.tenantId}, ${who.userId}, ${texts(hashes)})`)
+  tdb.call(sql`app.renew_recovery_codes(${who.tenantId}, ${who.userId}, ${texts(hashes)})`)
 
 export type Reset = { outcome: 'reset'; email: string } | { outcome: 'owner' | 'self' | 'elsewhere' }
 
@@ -164,14 +185,13 @@ export type Reset = { outcome: 'reset'; email: string } | { outcome: 'owner' | '
 export const resetFactors = async (tdb: TenantDb, userId: UserId): Promise<Reset | undefined> =>
   (await tdb.call<Reset | null>(sql`app.reset_factors(${userId})`)) ?? undefined
 
-/** Without a proof: the password was checked, which is enough for who has no factor. */
+/** For the claim's person. Without a proof: the password was checked, which is enough for who has no factor. */
 export const proveSession = (
-  database: Database,
-  who: { userId: UserId; sessionId: Id<'session'> },
+  tdb: TenantDb,
+  sessionId: Id<'session'>,
   proof: Proof | undefined,
   now: Date,
-): Promise<boolean> =>
-  openCall(database, sql`app.prove_session(${who.userId}, ${who.sessionId}, ${json(proof)}, ${at(now)})`)
+): Promise<boolean> => tdb.call(sql`app.prove_session(${sessionId}, ${json(proof)}, ${at(now)})`)
 
 export const sessionIsProved = (
   database: Database,

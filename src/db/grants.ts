@@ -127,18 +127,22 @@ export const grantsOf = async (
 ): Promise<GrantedLevel[]> => db.call(sql`app.grants_of(${userId}, ${after ?? ''}, ${limit + 1})`)
 
 export type Explained = {
-  email: string
-  role: string
+  /** Null without a member, of a service account. */
+  email: string | null
+  role: string | null
+  /** Of the tenant's own roles. */
+  roleNames: Record<string, string>
+  hasFactor: boolean
   /** Those on the resource or its project that the user has, by themselves or by a team. */
   grants: (GrantedLevel & { teamName?: string; allows: boolean })[]
   projectId: string | null
   exists: boolean
 }
 
-/** What the answer to "why can X do Y" is made of; null when there is no such member. */
+/** What the answer to "why can X do Y" is made of; null when there is no such member. Without a user, of the resource alone. */
 export const explainAccess = (
   db: TenantDb,
-  userId: UserId,
+  userId: UserId | null,
   letter: string,
   resource: { kind: GrantKind; id: ResourceId } | undefined,
 ): Promise<Explained | null> =>

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { RequestOrigin } from '#src/domain/audit.ts'
 import type { Id, UserId } from '#src/domain/id.ts'
 import type { Database } from './database.ts'
 import { openCall } from './open-call.ts'
@@ -54,5 +55,9 @@ export const usePasskey = (
   { userId, id }: Passkey,
   count: number,
   now: Date,
+  origin: Partial<RequestOrigin>,
 ): Promise<boolean> =>
-  openCall(database, sql`app.use_passkey(${userId}, ${id}, ${count}, ${now.toISOString()}::timestamptz)`)
+  openCall(
+    database,
+    sql`app.use_passkey(${userId}, ${id}, ${count}, ${now.toISOString()}::timestamptz, ${JSON.stringify(origin)}::jsonb)`,
+  )

@@ -9,6 +9,7 @@ export function databaseProblem(error: unknown): Problem | undefined {
     const state = sqlState(at)
     if (state === 'WE403') return new Problem('forbidden', `This needs the permission ${at.message}.`)
     if (state === 'WE404') return notFound(at.message)
+    if (state === 'WE409') return new Problem('conflict', takenOver)
     if (state !== undefined) return problemOf(state, error)
     if (at instanceof NeonDbError || (at instanceof TypeError && at.message === 'fetch failed')) {
       return new Problem('unavailable', 'A service that Weir needs does not answer; try again soon.', {
@@ -19,6 +20,15 @@ export function databaseProblem(error: unknown): Problem | undefined {
   }
   return undefined
 }
+
+/** Whether the database has said that there is no such thing because the caller may not see it. */
+export function isHidden(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) if (sqlState(at) === 'WE404') return true
+  return false
+}
+
+const takenOver =
+  'This request took so long that another one with its Idempotency-Key was let in; this one changed nothing.'
 
 function sqlState(error: Error): string | undefined {
   if (!('severity' in error) || !('code' in error)) return undefined

@@ -139,5 +139,5 @@ export async function dueSchedules(
 export const fireSchedules = (
   db: TenantDb,
   fires: JobPayload<'fire'>['fires'],
-): Promise<{ fired: number; skipped: number; wakes: Wake[] }> =>
+): Promise<{ fired: number; skipped: number; refused: number; wakes: Wake[] }> =>
   db.call(sql`app.fire_schedules(${JSON.stringify(fires)}::jsonb)`)

@@ -236,15 +236,19 @@ export const qualityResults = pgTable('quality_results', {
   passed: boolean('passed').notNull(),
 })
 
+/** What a request made, where that is enough to answer it. */
+export type MadeRun = { id: RunId; state: RunState; pipelineId: PipelineId; rerunOf?: RunId }
+
 export const idempotencyKeys = pgTable('idempotency_keys', {
   tenantId,
   actor: text('actor').notNull(),
   key: text('key').notNull(),
   fingerprint: text('fingerprint').notNull(),
-  state: text('state').$type<'running' | 'done'>().notNull(),
+  state: text('state').$type<'running' | 'effected' | 'lost' | 'done'>().notNull(),
   lockedUntil: at('locked_until').notNull(),
   status: smallint('status'),
   headers: jsonb('headers').$type<Record<string, string>>(),
   body: text('body'),
+  made: jsonb('made').$type<MadeRun>(),
   createdAt,
 })

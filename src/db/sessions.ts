@@ -15,18 +15,20 @@ export type NewSession = {
   expiresAt: Date
   amr: readonly string[]
   client: Client
+  /** When the session began that this one goes on from. */
+  beganAt?: Date
   /** The hash that the password was compared with: when it has changed since, there is no session. */
   passwordWas?: string
   /** A hash with today's parameters, when the stored one was made with older ones. */
   passwordHash?: string
 }
 
-/** False when the user is no longer in the tenant, or their password is another by now. */
+/** False when the user is no longer in the tenant, has been signed in for longer than it allows, or has another password by now. */
 export const insertSession = (database: Database, session: NewSession): Promise<boolean> =>
   openCall(
     database,
     sql`app.open_session(${session.tenantId}, ${session.userId}, ${session.sessionId}, ${session.tokenHash},
-      ${session.expiresAt.toISOString()}::timestamptz, ${JSON.stringify({ amr: session.amr, ...session.client })}::jsonb,
+      ${session.expiresAt.toISOString()}::timestamptz, ${JSON.stringify({ amr: session.amr, beganAt: session.beganAt, ...session.client })}::jsonb,
       ${session.passwordWas ?? null}, ${session.passwordHash ?? null})`,
   )
 

@@ -1,20 +1,28 @@
 import { sql, type SQL } from 'drizzle-orm'
-import type { Id } from '#src/domain/id.ts'
+import type { Id, TenantId } from '#src/domain/id.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
 import type { SsoDomain } from '#src/domain/sso.ts'
-import type { TenantDb } from './database.ts'
+import type { Database, TenantDb } from './database.ts'
 import { sqlStateOf } from './failure.ts'
+import type { SealedMail } from './mails.ts'
+import { openCall } from './open-call.ts'
 import { statement } from './statement.ts'
 
-const columns = sql`domain, token, provider_id as "providerId", verified_at as "verifiedAt", created_at as "createdAt"`
+const columns = sql`domain, token, provider_id as "providerId", verified_at as "verifiedAt",
+  looked_at as "lookedAt", missing_since as "missingSince", lost_at as "lostAt", created_at as "createdAt"`
 
-type Row = Omit<SsoDomain, 'verifiedAt' | 'createdAt'> & { verifiedAt: string | null; createdAt: string }
+type Times = 'verifiedAt' | 'lookedAt' | 'missingSince' | 'lostAt'
+type Row = Omit<SsoDomain, Times | 'createdAt'> & Record<Times, string | null> & { createdAt: string }
+const dateOf = (time: string | null) => (time === null ? null : new Date(time))
 
 async function ask(db: TenantDb, query: SQL): Promise<SsoDomain[]> {
   const [result] = await db.statements([statement(query)])
   return ((result?.rows ?? []) as Row[]).map((row) => ({
     ...row,
-    verifiedAt: row.verifiedAt === null ? null : new Date(row.verifiedAt),
+    verifiedAt: dateOf(row.verifiedAt),
+    lookedAt: dateOf(row.lookedAt),
+    missingSince: dateOf(row.missingSince),
+    lostAt: dateOf(row.lostAt),
     createdAt: new Date(row.createdAt),
   }))
 }
@@ -59,7 +67,8 @@ export async function verifySsoDomain(db: TenantDb, domain: string, token: strin
   try {
     const [proved] = await ask(
       db,
-      sql`update sso_domains set verified_at = coalesce(verified_at, now())
+      sql`update sso_domains set verified_at = coalesce(verified_at, now()), looked_at = now(), missing_since = null,
+          misses = 0, lost_at = null, next_look_at = now() + interval '20 hours' + random() * interval '8 hours'
         where tenant_id = ${db.tenantId} and domain = ${domain} and token = ${token} returning ${columns}`,
     )
     if (!proved) throw notFound('domain')
@@ -97,3 +106,40 @@ export async function deleteSsoDomain(db: TenantDb, domain: string): Promise<voi
   )
   if (!gone) throw notFound('domain')
 }
+
+export type DueDomain = {
+  tenantId: TenantId
+  /** Its name. */
+  tenant: string
+  domain: string
+  token: string
+  /** Looks in a row that have not found the record. */
+  misses: number
+  /** Whom to tell. */
+  emails: string[]
+}
+
+/** Proved domains whose record is to be looked at now; see app.due_domains. */
+export async function dueDomains(database: Database, limit: number): Promise<DueDomain[]> {
+  const [result] = await database.open(
+    database.sql.execute(
+      sql`select tenant_id as "tenantId", tenant, domain, token, misses, emails from app.due_domains(${limit})`,
+    ),
+  )
+  return result.rows as DueDomain[]
+}
+
+export type DomainLook = 'kept' | 'back' | 'missing' | 'still_missing' | 'lost' | 'gone'
+
+/** What a look has shown; the mails go with the first that misses the record, and with the one that ends the proof. */
+export const noteDomainLook = (
+  database: Database,
+  { tenantId, domain, token }: Pick<DueDomain, 'tenantId' | 'domain' | 'token'>,
+  isThere: boolean,
+  mails: readonly SealedMail[],
+): Promise<DomainLook> =>
+  openCall(
+    database,
+    sql`app.note_domain_look(${tenantId}, ${domain}, ${token}, ${isThere},
+      ${JSON.stringify(mails.map(({ id, sealed }) => ({ id, sealed })))}::jsonb)`,
+  )

@@ -1,11 +1,12 @@
 import { sql } from 'drizzle-orm'
 import type { Id, TenantId, UserId } from '#src/domain/id.ts'
 import type { RoleName } from '#src/domain/role.ts'
+import type { SsoProvider, Vouched } from '#src/domain/sso.ts'
 import type { Database, TenantDb } from './database.ts'
 import { openCall } from './open-call.ts'
 import { statement } from './statement.ts'
 
-export type SsoPlace = { tenantId: TenantId; providerId: Id<'ssoProvider'> }
+export type SsoPlace = { tenantId: TenantId; providerId: Id<'ssoProvider'>; kind: SsoProvider['kind'] }
 
 /** Where an address or a provider signs in, before anybody is known. */
 export const findSso = async (
@@ -34,16 +35,41 @@ export async function insertAttempt(
   ])
 }
 
-/** Takes a sign-in under way, once and in its own browser. */
+export type Attempt = Omit<SsoPlace, 'kind'> & { sealed: string }
+/** With what a provider's form has answered, where it came in one. */
+export type TakenAttempt = Attempt & { answer: string | null }
+
+/**
+ * Takes a sign-in under way, once and in its own browser; and where a form has answered it, with what only the browser
+ * that posted the form was told.
+ */
 export const takeAttempt = async (
   database: Database,
   stateHash: string,
   browserHash: string,
-): Promise<(SsoPlace & { sealed: string }) | undefined> =>
-  (await openCall<(SsoPlace & { sealed: string }) | null>(
+  answerHash: string | undefined,
+): Promise<TakenAttempt | undefined> =>
+  (await openCall<TakenAttempt | null>(
     database,
-    sql`app.take_sso_attempt(${stateHash}, ${browserHash})`,
+    sql`app.take_sso_attempt(${stateHash}, ${browserHash}, ${answerHash ?? null})`,
   )) ?? undefined
+
+/** Says that an answer has come for a sign-in at this provider, and gives the sign-in: to the first answer alone. */
+export const claimAnswer = async (
+  database: Database,
+  stateHash: string,
+  providerId: Id<'ssoProvider'>,
+): Promise<Attempt | undefined> =>
+  (await openCall<Attempt | null>(database, sql`app.claim_sso_answer(${stateHash}, ${providerId})`)) ??
+  undefined
+
+/** Keeps what an answer came to, for the browser that began. False when the browser is gone already. */
+export const keepAnswer = (
+  db: TenantDb,
+  stateHash: string,
+  answer: string,
+  answerHash: string,
+): Promise<boolean> => db.call(sql`app.keep_sso_answer(${stateHash}, ${answer}, ${answerHash})`)
 
 /** A session that ended because the account turned out to be somebody else’s. */
 export type EndedSession = { tenantId: TenantId; sessionId: Id<'session'> }
@@ -64,18 +90,11 @@ export type Arrival =
 /** What the tenant makes of somebody whom its provider vouches for: account, membership, role and teams, all at once. */
 export const arrive = (
   db: TenantDb,
-  person: {
-    providerId: Id<'ssoProvider'>
-    subject: string
-    email: string | undefined
-    emailVerified: boolean
-    groups: readonly string[]
-    newUserId: UserId
-  },
+  person: Vouched & { providerId: Id<'ssoProvider'>; newUserId: UserId },
 ): Promise<Arrival> =>
   db.call(
     sql`app.sso_arrive(${person.providerId}, ${person.subject}, ${person.email ?? null}, ${person.emailVerified},
-      array(select jsonb_array_elements_text(${JSON.stringify(person.groups)}::jsonb)), ${person.newUserId})`,
+      array(select jsonb_array_elements_text(${JSON.stringify(person.groups)}::jsonb)), ${person.newUserId}, ${person.name ?? null})`,
   )
 
 /** That somebody was not let in, for the tenant's own log. */

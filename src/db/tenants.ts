@@ -48,6 +48,7 @@ export type TenantSettings = {
   mfaRoles: string[]
   requireSso: boolean
   sessionIdleMs: number | null
+  sessionMaxMs: number | null
   suspendedAt: string | null
   suspendedReason: string | null
   deletesAt: string | null
@@ -57,6 +58,7 @@ const columns = sql`name, version, created_at as "createdAt", plan, concurrency,
   retention_days as "retentionDays", log_retention_days as "logRetentionDays", audit_retention_days as "auditRetentionDays",
   request_limits as limits, to_jsonb(origins) as origins, to_jsonb(ip_allow) as "ipAllow", to_jsonb(mfa_roles) as "mfaRoles",
   require_sso as "requireSso", (settings->>'sessionIdleMs')::float8 as "sessionIdleMs",
+  (settings->>'sessionMaxMs')::float8 as "sessionMaxMs",
   suspended_at as "suspendedAt", suspended_reason as "suspendedReason", deletes_at as "deletesAt"`
 
 async function one(db: TenantDb, query: SQL): Promise<TenantSettings | undefined> {
@@ -82,6 +84,16 @@ export type SettingsChange = {
   logRetentionDays?: number | null | undefined
   auditRetentionDays?: number | null | undefined
   sessionIdleMs?: number | null | undefined
+  sessionMaxMs?: number | null | undefined
+}
+
+/** What is null goes, what is undefined stays. */
+function settingsChanged(given: Record<string, number | null | undefined>): SQL[] {
+  const said = Object.entries(given).filter(([, value]) => value !== undefined)
+  if (said.length === 0) return []
+  const set = Object.fromEntries(said.filter(([, value]) => value !== null))
+  const gone = said.filter(([, value]) => value === null).map(([name]) => name)
+  return [sql`settings = (settings - ${sql.param(gone)}::text[]) || ${JSON.stringify(set)}::jsonb`]
 }
 
 /** Undefined when it is not in a version that the caller expects. */
@@ -105,12 +117,7 @@ export async function updateTenantSettings(
     ...(change.auditRetentionDays === undefined
       ? []
       : [sql`audit_retention_days = ${change.auditRetentionDays}::integer`]),
-    ...(change.sessionIdleMs === undefined
-      ? []
-      : [
-          sql`settings = case when ${change.sessionIdleMs}::float8 is null then settings - 'sessionIdleMs'
-            else settings || jsonb_build_object('sessionIdleMs', ${change.sessionIdleMs}::bigint) end`,
-        ]),
+    ...settingsChanged({ sessionIdleMs: change.sessionIdleMs, sessionMaxMs: change.sessionMaxMs }),
   ]
   const versions = expected === 'any' ? null : sql.param([...expected])
   return one(

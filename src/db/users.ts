@@ -1,9 +1,8 @@
-import { eq, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import type { Id, TenantId, UserId } from '#src/domain/id.ts'
 import type { RoleName } from '#src/domain/role.ts'
 import type { Database, TenantDb } from './database.ts'
 import { openCall } from './open-call.ts'
-import { tenants } from './schema.ts'
 import type { Client } from './sessions.ts'
 
 export type SignUpRow = {
@@ -51,16 +50,9 @@ export async function getSelf(
   tdb: TenantDb,
   userId: UserId | undefined,
 ): Promise<{ tenantName: string; email: string | undefined; emailVerified: boolean }> {
-  const [rows] = await tdb.run(
-    tdb.sql
-      .select({
-        name: tenants.name,
-        self: sql<{ email: string; emailVerified: boolean } | null>`app.self() - 'passwordHash'`,
-      })
-      .from(tenants)
-      .where(eq(tenants.tenantId, tdb.tenantId)),
+  const row = await tdb.call<{ name: string; self: { email: string; emailVerified: boolean } | null }>(
+    sql`jsonb_build_object('name', app.tenant_name(), 'self', app.self() - 'passwordHash')`,
   )
-  const [row] = rows
-  const self = userId === undefined ? undefined : (row?.self ?? undefined)
-  return { tenantName: row?.name ?? '', email: self?.email, emailVerified: self?.emailVerified ?? false }
+  const self = userId === undefined ? undefined : (row.self ?? undefined)
+  return { tenantName: row.name, email: self?.email, emailVerified: self?.emailVerified ?? false }
 }

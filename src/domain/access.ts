@@ -108,6 +108,9 @@ function written(actor: Actor): string {
   return `${wide}:::${lettersOf(asked.filter((one) => grantable.has(one) && one !== 'access:write'))}:${owner}`
 }
 
+/** The same scope without what the actor may do in the whole tenant: what is left is what grants and a key's project allow. */
+export const narrowed = (access: string): string => access.slice(access.indexOf(':'))
+
 /** How an actor could come to do what it may not do everywhere: in its project, by a grant, or not at all. */
 export function otherWay(actor: Actor, wanted: Permission): 'project' | 'grant' | undefined {
   if (actor.kind === 'user') return grantable.has(wanted) ? 'grant' : undefined

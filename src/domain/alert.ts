@@ -1,4 +1,13 @@
-export const alertKinds = ['warned', 'late', 'escalated', 'failed', 'recovered', 'not_fired'] as const
+export const alertKinds = [
+  'warned',
+  'late',
+  'escalated',
+  'failed',
+  'recovered',
+  'not_fired',
+  'refused',
+  'quota',
+] as const
 export type AlertKind = (typeof alertKinds)[number]
 
 export const alertStates = ['open', 'resolved'] as const

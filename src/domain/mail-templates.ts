@@ -61,6 +61,27 @@ const templates = {
     link: { words: 'See the invitation', url: data.link },
     after: [`It can be used until ${data.expiresAt}.`, 'If you do not know them, you need not do anything.'],
   }),
+  /** The record that proves a domain is not there: for the first time, or for so long that it does not count any more. */
+  domain: (data: {
+    state: 'missing' | 'lost'
+    domain: string
+    tenant: string
+    record: string
+    link: string
+  }): Words => ({
+    subject:
+      data.state === 'missing'
+        ? `The record that proves ${data.domain} is missing`
+        : `${data.domain} is not proved any more`,
+    lines: [
+      data.state === 'missing'
+        ? `"${data.tenant}" signs people of ${data.domain} in, and the TXT record that proves that the domain is yours is not there any more. If it is not back within seven days, nobody can sign in over this domain.`
+        : `The TXT record of ${data.domain} was missing for a week. "${data.tenant}" does not sign in or take over anybody of this domain any more until it is proved again; where no other domain is proved, passwords and links are open again.`,
+      `The record is: ${data.record}`,
+    ],
+    link: { words: 'Open Weir', url: data.link },
+    after: ['If you have given the domain away, delete it in the settings of the organisation.'],
+  }),
   /** Something about the account that its owner must hear of, such as another second factor. */
   security: (data: { subject: string; text: string; link: string }): Words => ({
     subject: data.subject,

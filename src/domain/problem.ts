@@ -34,6 +34,8 @@ export class Problem extends Error {
   readonly fields: readonly FieldProblem[] | undefined
   readonly retryAfterMs: number | undefined
   readonly quota: SpentQuota | undefined
+  /** The audit log has the refusal already: what refused wrote it in the same transaction. */
+  readonly noted: boolean
 
   constructor(
     code: ProblemCode,
@@ -42,6 +44,7 @@ export class Problem extends Error {
       fields?: readonly FieldProblem[]
       retryAfterMs?: number
       quota?: SpentQuota
+      noted?: boolean
       cause?: unknown
     } = {},
   ) {
@@ -50,6 +53,7 @@ export class Problem extends Error {
     this.fields = extra.fields
     this.retryAfterMs = extra.retryAfterMs
     this.quota = extra.quota
+    this.noted = extra.noted ?? false
   }
 }
 

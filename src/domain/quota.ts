@@ -16,8 +16,11 @@ const words: Record<QuotaName, { thing: string; instead: string }> = {
   members: { thing: 'members', instead: 'Take somebody out first.' },
 }
 
-/** The 402: which quota, how much of it is used, and when there is some again. */
-export function quotaProblem(standing: QuotaStanding): Problem {
+/**
+ * The 402: which quota, how much of it is used, and when there is some again.
+ * @param noted whether the statement that refused has written it into the audit log
+ */
+export function quotaProblem(standing: QuotaStanding, noted = false): Problem {
   const { name, used, limit = used, resetsAt } = standing
   const { thing, instead } = words[name]
   const until = resetsAt === undefined ? '' : ` It begins anew at ${new Date(resetsAt).toISOString()}.`
@@ -25,6 +28,7 @@ export function quotaProblem(standing: QuotaStanding): Problem {
     'quota_exceeded',
     `The plan allows ${limit} ${thing}${resetsAt === undefined ? '' : ' a month'} (quota: ${name}); ${used} are used.${until} ${instead}`,
     {
+      noted,
       quota: {
         name,
         used,

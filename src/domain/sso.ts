@@ -13,15 +13,12 @@ export type SsoRole = z.output<typeof ssoRole>
 export const clientAuths = ['basic', 'post', 'none'] as const
 export type ClientAuth = (typeof clientAuths)[number]
 
-export type SsoProvider = {
+type AnyProvider = {
   id: Id<'ssoProvider'>
   name: string
+  /** Who vouches: the issuer of OpenID Connect, the entity id of SAML. */
   issuer: string
-  clientId: string
-  clientAuth: ClientAuth
-  /** Sealed. */
-  clientSecret: string | null
-  scopes: string[]
+  /** The claim or the attribute with the groups. */
   groupsClaim: string | null
   /** The first entry whose group somebody is in counts. */
   roleMap: { group: string; role: string }[]
@@ -34,11 +31,47 @@ export type SsoProvider = {
   updatedAt: Date
 }
 
+export type OidcProvider = AnyProvider & {
+  kind: 'oidc'
+  clientId: string
+  clientAuth: ClientAuth
+  /** Sealed. */
+  clientSecret: string | null
+  scopes: string[]
+}
+
+export type SamlProvider = AnyProvider & {
+  kind: 'saml'
+  signInUrl: string
+  /** As PEM; whatever one of them signs is believed. */
+  certificates: string[]
+  /** Null takes the name id, where it is an address. */
+  emailAttribute: string | null
+  nameAttribute: string | null
+}
+
+export type SsoProvider = OidcProvider | SamlProvider
+
+/** Whom a provider vouches for, however it says so. */
+export type Vouched = {
+  subject: string
+  email: string | undefined
+  emailVerified: boolean
+  name: string | undefined
+  groups: string[]
+  /** How they signed in there, as far as it says so. */
+  amr: string[]
+}
+
 export type SsoDomain = {
   domain: string
   token: string
   providerId: Id<'ssoProvider'> | null
   verifiedAt: Date | null
+  /** When its record was looked for last, since when it is missing, and when the domain stopped being proved by that. */
+  lookedAt: Date | null
+  missingSince: Date | null
+  lostAt: Date | null
   createdAt: Date
 }
 

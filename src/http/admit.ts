@@ -14,7 +14,7 @@ import { readCredential } from './credential.ts'
 import { defer } from './defer.ts'
 import { addressBucket, countLeniently, countStrictly, enforce } from './limits.ts'
 import { checkOrigin } from './origin.ts'
-import { publicAccess } from './public-routes.ts'
+import { publicAccess, takesForms } from './public-routes.ts'
 import { requestOrigin } from './request-origin.ts'
 import { refuseSpentRequests } from './spent-requests.ts'
 import { refuseUnlistedAddress } from './tenant-door.ts'
@@ -24,7 +24,7 @@ export function admit(): MiddlewareHandler<ApiEnv> {
   return async function admit(c, next) {
     const { services, origin } = c.get('gate')
     refuseLargeBody(c.req.raw)
-    checkOrigin(c.req.raw, origin)
+    if (!takesForms(c.req.method, c.req.path)) checkOrigin(c.req.raw, origin)
     const access = publicAccess(c.req.method, c.req.path)
     if (access !== undefined) {
       if (access === 'counted') await countStrictly(c, await addressBucket(c, services.limits.address))

@@ -18,6 +18,8 @@ import type { ApiEnv } from './api.ts'
 import type { Credential } from './credential.ts'
 import { defer } from './defer.ts'
 import { countLeniently, enforce } from './limits.ts'
+import { noteRefusedPlace } from './refusal.ts'
+import { requestOrigin } from './request-origin.ts'
 
 /** Who it is, or why not; the reason is for the log alone. */
 export type Identity =
@@ -113,8 +115,11 @@ async function byApiKey(c: Context<ApiEnv>, key: string): Promise<Identity> {
   const role = (isPerson(known.owner) ? parseMember(counted?.known.member ?? null) : undefined) ?? known.role
   if (role === 'gone') return { ok: false, reason: 'not_a_member' }
   if (counted) enforce(c, counted)
-  if (known.ipAllow.length > 0 && !isInRanges(c.env?.address, known.ipAllow))
+  if (known.ipAllow.length > 0 && !isInRanges(c.env?.address, known.ipAllow)) {
+    const request = { ...requestOrigin(c), credential: known.keyId }
+    await noteRefusedPlace(c, services.database.tenant(tenantId, known.keyId, { request, access: '::::' }))
     throw new Problem('forbidden', 'This API key may not be used from your address.')
+  }
   const tenant = await recordOf(c, tenantId, counted)
   if (!tenant) return { ok: false, reason: 'tenant_gone' }
   if (counted && !cached) defer(c, countRequest(services.cache, tenantId, services.now()))

@@ -20,6 +20,14 @@ export async function readText(req: HonoRequest): Promise<string> {
   return text
 }
 
+/** The fields of a form that a page of whatever site has posted. */
+export async function readForm(req: HonoRequest): Promise<URLSearchParams> {
+  const mediaType = req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (mediaType !== 'application/x-www-form-urlencoded')
+    throw new Problem('unsupported_media_type', 'Send the form as application/x-www-form-urlencoded.')
+  return new URLSearchParams(await readText(req))
+}
+
 async function readBytes(request: Request): Promise<Uint8Array> {
   if (!request.body) return new Uint8Array(0)
   const chunks: Uint8Array[] = []

@@ -6,8 +6,8 @@ import type { ApiEnv } from './api.ts'
 
 /** What people need to see why a tenant is closed, to sign out and to go to another one. */
 const forPeople = /^\/v1\/(me|sessions|tenants|memberships)(\/|$)/
-/** What its owners need to open it again, or to take their data along. */
-const forOwners = /^\/v1\/(tenant|audit|privacy)(\/|$)/
+/** What its owners need to see why, to open it again, or to take their data along. */
+const forOwners = /^\/v1\/(tenant|audit|privacy|access)(\/|$)/
 
 /** A suspended tenant, or one that is about to be erased, answers 423 but for what undoes it. */
 export function refuseClosedTenant(c: Context<ApiEnv>, tenant: TenantRecord, actor: Actor): void {

@@ -4,10 +4,10 @@ import { Problem } from '#src/domain/problem.ts'
 import type { ApiEnv } from './api.ts'
 
 const exposed =
-  'ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, Idempotency-Replayed'
+  'Allow, Content-Disposition, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id'
 const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 const allowedHeaders =
-  'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Traceparent, X-Request-Id'
+  'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Traceparent, Weir-Device, X-Request-Id'
 
 /** Whether the site may call: ours to say for everybody, a tenant's for itself. `null`, which any sandbox is, never. */
 function isListed(c: HonoContext<ApiEnv>, origin: string): boolean {

@@ -15,7 +15,7 @@ import { refuseOddRequests } from './request-shape.ts'
 export function newApp(services: Services): Hono<ApiEnv> {
   const app = newRoutes()
   app.use(observe(openGate(services)), refuseOddRequests())
-  app.use('/v1/*', admit(), idempotency())
+  app.use('/v1/*', admit(), idempotency(app))
   app.use('/scim/*', admit())
   app.onError(onError)
   app.notFound(onNotFound(app))

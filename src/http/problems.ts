@@ -1,6 +1,6 @@
 import type { Context, ErrorHandler, Hono, NotFoundHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { databaseProblem } from '#src/db/problem.ts'
+import { databaseProblem, isHidden } from '#src/db/problem.ts'
 import { Problem, problemStatus, type ProblemCode } from '#src/domain/problem.ts'
 import type { ApiEnv } from './api.ts'
 import { noteRefusal } from './refusal.ts'
@@ -76,11 +76,11 @@ const challenge = (c: Context<ApiEnv>) =>
     ? 'Bearer realm="weir", error="invalid_token"'
     : 'Bearer realm="weir"'
 
-export const onError: ErrorHandler<ApiEnv> = (error, c) => {
+export const onError: ErrorHandler<ApiEnv> = async (error, c) => {
   const problem = toProblem(error)
   const log = c.get('log')
   log.reason ??= problem.code
-  if (problem.code === 'forbidden') noteRefusal(c)
+  await noteRefusal(c, problem, isHidden(error))
   if (problem.code === 'internal' || problem.code === 'unavailable' || problem.code === 'timeout') {
     const { services } = c.get('gate')
     services.log({

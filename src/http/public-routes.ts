@@ -30,6 +30,8 @@ export const publicRoutes = {
   'POST /v1/sessions/passkey/options': 'counted',
   'POST /v1/sso/start': 'counted',
   'GET /v1/sso/callback': 'counted',
+  'GET /v1/sso/providers/:id/metadata': 'counted',
+  'POST /v1/sso/providers/:id/acs': 'counted',
 } as const
 
 const byRequest: ReadonlyMap<string, 'free' | 'counted'> = new Map(Object.entries(publicRoutes))
@@ -39,6 +41,13 @@ const byPattern = Object.entries(publicRoutes).flatMap(([name, access]) =>
     ? [{ pattern: new RegExp(`^${name.replaceAll(/:\w+/g, '[^/]+')}$`), access }]
     : [],
 )
+
+/**
+ * A form of another site's may come here, and nowhere else: SAML's answers do. What takes it looks at no cookie, signs nobody
+ * in and changes nothing but the sign-in that it has the key of.
+ */
+export const takesForms = (method: string, path: string): boolean =>
+  method === 'POST' && /^\/v1\/sso\/providers\/[^/]+\/acs$/.test(path)
 
 /** What is asked for, when it is public. */
 export function publicAccess(method: string, path: string): 'free' | 'counted' | undefined {

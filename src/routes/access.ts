@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { explainKey, explainUser, readOwnPermissions } from '#src/actions/access.ts'
+import { readOwnPermissions } from '#src/actions/access.ts'
+import { explainKey, explainUser } from '#src/actions/explain.ts'
 import { ids } from '#src/domain/id.ts'
 import { permission } from '#src/domain/role.ts'
 import { newRoutes } from '#src/http/api.ts'
@@ -13,6 +14,8 @@ const question = z
     key: ids.apiKey.optional(),
     permission,
     resource: z.union([ids.project, ids.pipeline, ids.connection, ids.dataset]).optional(),
+    /** From where it would be asked. */
+    address: z.union([z.ipv4(), z.ipv6()]).optional(),
   })
   .refine(({ user, key }) => (user === undefined) !== (key === undefined), {
     error: 'must name either a user or a key',
@@ -20,8 +23,8 @@ const question = z
 
 /** Why somebody may do something, or what is missing. */
 export const accessRoutes = newRoutes().get('/explain', valid('query', question), async (c) => {
-  const { user, key, permission: wanted, resource } = c.req.valid('query')
-  const asked = { permission: wanted, resource: resource && resourceOf(resource) }
+  const { user, key, permission: wanted, resource, address } = c.req.valid('query')
+  const asked = { permission: wanted, resource: resource && resourceOf(resource), address }
   if (user !== undefined) return c.json(await explainUser(c.var.ctx, user, asked), 200)
   if (key !== undefined) return c.json(await explainKey(c.var.ctx, key, asked), 200)
   return c.body(null, 204)

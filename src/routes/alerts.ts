@@ -18,9 +18,10 @@ const filters = {
 const toJson = (alert: Alert) => ({
   id: alert.id,
   kind: alert.kind,
-  ...(alert.kind === 'escalated' ? { level: alert.level } : {}),
-  pipelineId: alert.pipelineId,
-  pipelineName: alert.pipelineName,
+  ...(alert.kind === 'escalated' || alert.kind === 'quota' ? { level: alert.level } : {}),
+  ...(alert.pipelineId ? { pipelineId: alert.pipelineId } : {}),
+  ...(alert.pipelineName ? { pipelineName: alert.pipelineName } : {}),
+  ...(alert.quota ? { quota: alert.quota } : {}),
   ...(alert.runId ? { runId: alert.runId } : {}),
   ...(alert.scheduleId ? { scheduleId: alert.scheduleId } : {}),
   ...(alert.dueAt ? { dueAt: alert.dueAt.toISOString() } : {}),

@@ -24,6 +24,8 @@ import { reason } from './reason.ts'
 const onePipeline = z.object({ id: ids.pipeline })
 /** The project that it is made in. */
 const where = z.strictObject({ project: ids.project.optional() })
+/** Where somebody would save what they check, who does not read all pipelines. */
+const whereTo = z.strictObject({ project: ids.project.optional(), pipeline: ids.pipeline.optional() })
 const pause = z.strictObject({ reason: reason.optional() })
 
 /** The body is the definition itself, in YAML or JSON, as it would stand in a file. */
@@ -70,7 +72,9 @@ export const pipelineRoutes = newRoutes()
     c.header('ETag', etagOf(made.version))
     return created(c, `/v1/pipelines/${made.id}`, made)
   })
-  .post('/check', async (c) => c.json(await checkPipeline(c.var.ctx, await readSource(c)), 200))
+  .post('/check', valid('query', whereTo), async (c) =>
+    c.json(await checkPipeline(c.var.ctx, await readSource(c), c.req.valid('query')), 200),
+  )
   .get('/', valid('query', listQuery({ project: ids.project.optional() })), async (c) => {
     const { project, ...paging } = c.req.valid('query')
     return page(c, await readPipelines(c.var.ctx, await pageRequest(c, paging), project), summary)

@@ -10,7 +10,8 @@ import {
 import { ids } from '#src/domain/id.ts'
 import { newRoutes } from '#src/http/api.ts'
 import { created } from '#src/http/reply.ts'
-import { answerSignIn, clientOf, refuse } from '#src/http/session.ts'
+import { requestOrigin } from '#src/http/request-origin.ts'
+import { answerSignIn, refuse } from '#src/http/session.ts'
 import { valid } from '#src/http/valid.ts'
 import { challengeToken, code, factorName, registration, signature } from './factor-shapes.ts'
 
@@ -36,7 +37,7 @@ const step = z.union([
 export const secondStepRoutes = newRoutes()
   .post('/', valid('json', step), async (c) => {
     const { token, ...shown } = c.req.valid('json')
-    return answerSignIn(c, await finishSignIn(c.var.gate.services, { token, shown }, clientOf(c)), wrong)
+    return answerSignIn(c, await finishSignIn(c.var.gate.services, { token, shown }, requestOrigin(c)), wrong)
   })
   .post('/passkey/options', valid('json', token), async (c) => {
     const options = await passkeyForSignIn(c.var.gate.services, c.req.valid('json').token)
@@ -50,7 +51,7 @@ export const secondStepRoutes = newRoutes()
   })
   .post('/enrol', valid('json', enrolment), async (c) => {
     const { token, ...shown } = c.req.valid('json')
-    const done = await enrolAndSignIn(c.var.gate.services, { token, shown }, clientOf(c))
+    const done = await enrolAndSignIn(c.var.gate.services, { token, shown }, requestOrigin(c))
     return answerSignIn(c, done.signIn, wrong, undefined, { recoveryCodes: done.recoveryCodes })
   })
 
@@ -63,7 +64,7 @@ export const passkeySignInRoutes = newRoutes()
     async (c) =>
       answerSignIn(
         c,
-        await signInWithPasskey(c.var.gate.services, c.req.valid('json'), clientOf(c)),
+        await signInWithPasskey(c.var.gate.services, c.req.valid('json'), requestOrigin(c)),
         'This passkey does not open an account here.',
       ),
   )

@@ -19,58 +19,16 @@ import {
 } from '#src/actions/sso/providers.ts'
 import { finishSso, startSso } from '#src/actions/sso/sign-in.ts'
 import { ids } from '#src/domain/id.ts'
-import {
-  clientAuths,
-  domainName,
-  ssoRole,
-  verificationRecord,
-  type SsoDomain,
-  type SsoProvider,
-} from '#src/domain/sso.ts'
+import { domainName, verificationRecord, type SsoDomain } from '#src/domain/sso.ts'
 import { newRoutes } from '#src/http/api.ts'
 import { etagOf, expectedIfSaid, expectedVersions } from '#src/http/etag.ts'
 import { created, listQuery, page, pageRequest, single } from '#src/http/reply.ts'
 import { clientOf, endSso, readSsoCookie, setSsoCookie } from '#src/http/sso.ts'
 import { valid } from '#src/http/valid.ts'
+import { changedProvider, newProvider, providerToJson } from './sso-shapes.ts'
 
-const name = z.string().trim().min(1).max(100)
-const issuer = z
-  .url({ protocol: /^https?$/ })
-  .max(500)
-  .refine((text) => !/[?#]/.test(text), { error: 'must have no query and no fragment' })
-const fields = {
-  name,
-  issuer,
-  clientId: z.string().trim().min(1).max(300),
-  clientAuth: z.enum(clientAuths).optional(),
-  clientSecret: z.string().min(1).max(2_000).optional(),
-  scopes: z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,100}$/, 'must be a scope')).max(20),
-  groupsClaim: z.string().min(1).max(200).nullable(),
-  roleMap: z.array(z.strictObject({ group: z.string().min(1).max(256), role: ssoRole })).max(200),
-  defaultRole: ssoRole.nullable(),
-  jit: z.boolean(),
-}
-const newProvider = z.strictObject({
-  ...fields,
-  scopes: fields.scopes.default([]),
-  groupsClaim: fields.groupsClaim.default(null),
-  roleMap: fields.roleMap.default([]),
-  defaultRole: fields.defaultRole.default(null),
-  jit: fields.jit.default(true),
-})
-const change = z.strictObject(fields).partial()
 const oneProvider = z.object({ id: ids.ssoProvider })
 const oneIdentity = z.object({ id: ids.ssoProvider, userId: ids.user })
-
-/** The secret is never here: it only goes in. */
-const toJson = ({ clientSecret, groupsClaim, defaultRole, version: _, ...provider }: SsoProvider) => ({
-  ...provider,
-  hasSecret: clientSecret !== null,
-  ...(groupsClaim === null ? {} : { groupsClaim }),
-  ...(defaultRole === null ? {} : { defaultRole }),
-  createdAt: provider.createdAt.toISOString(),
-  updatedAt: provider.updatedAt.toISOString(),
-})
 
 const newDomain = z.strictObject({
   domain: z.string().trim().min(3).max(253),
@@ -84,13 +42,16 @@ const oneDomain = z.object({
     .pipe(z.string().min(1)),
 })
 
-const domainToJson = ({ domain, token, providerId, verifiedAt, createdAt }: SsoDomain) => ({
+const domainToJson = ({ domain, token, providerId, verifiedAt, createdAt, ...looks }: SsoDomain) => ({
   domain,
   /** The TXT record that proves it. */
   record: { type: 'TXT', name: domain, value: verificationRecord(token) },
   verified: verifiedAt !== null,
   ...(providerId === null ? {} : { providerId }),
   ...(verifiedAt === null ? {} : { verifiedAt: verifiedAt.toISOString() }),
+  ...(looks.lookedAt === null ? {} : { lookedAt: looks.lookedAt.toISOString() }),
+  ...(looks.missingSince === null ? {} : { missingSince: looks.missingSince.toISOString() }),
+  ...(looks.lostAt === null ? {} : { lostAt: looks.lostAt.toISOString() }),
   createdAt: createdAt.toISOString(),
 })
 
@@ -122,20 +83,22 @@ export const ssoRoutes = newRoutes()
   .post('/providers', valid('json', newProvider), async (c) => {
     const made = await createProvider(c.var.ctx, c.req.valid('json'))
     c.header('ETag', etagOf(made.version))
-    return created(c, `/v1/sso/providers/${made.id}`, toJson(made))
+    return created(c, `/v1/sso/providers/${made.id}`, providerToJson(made, c.var.gate.services.publicUrl))
   })
   .get('/providers', valid('query', listQuery({})), async (c) =>
-    page(c, await readProviders(c.var.ctx, await pageRequest(c, c.req.valid('query'))), toJson),
+    page(c, await readProviders(c.var.ctx, await pageRequest(c, c.req.valid('query'))), (one) =>
+      providerToJson(one, c.var.gate.services.publicUrl),
+    ),
   )
   .get('/providers/:id', valid('param', oneProvider), async (c) => {
     const provider = await readProvider(c.var.ctx, c.req.valid('param').id)
-    return single(c, toJson(provider), etagOf(provider.version))
+    return single(c, providerToJson(provider, c.var.gate.services.publicUrl), etagOf(provider.version))
   })
-  .patch('/providers/:id', valid('param', oneProvider), valid('json', change), async (c) => {
+  .patch('/providers/:id', valid('param', oneProvider), valid('json', changedProvider), async (c) => {
     const expected = expectedVersions(c)
     const changed = await updateProvider(c.var.ctx, c.req.valid('param').id, expected, c.req.valid('json'))
     c.header('ETag', etagOf(changed.version))
-    return c.json(toJson(changed), 200)
+    return c.json(providerToJson(changed, c.var.gate.services.publicUrl), 200)
   })
   .delete('/providers/:id', valid('param', oneProvider), async (c) => {
     await deleteProvider(c.var.ctx, c.req.valid('param').id, expectedIfSaid(c))

@@ -9,5 +9,9 @@ const where = z.strictObject({ tenantId: ids.tenant })
 
 /** To another tenant of the caller's; see switchTenant. */
 export const switchRoutes = newRoutes().post('/switch', valid('json', where), async (c) =>
-  answerSignIn(c, await switchTenant(c.var.ctx, c.req.valid('json').tenantId, clientOf(c))),
+  answerSignIn(
+    c,
+    await switchTenant(c.var.ctx, c.req.valid('json').tenantId, clientOf(c)),
+    'This session is too old for that tenant, or you have just left it: sign in there.',
+  ),
 )

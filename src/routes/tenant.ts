@@ -14,6 +14,14 @@ import { single } from '#src/http/reply.ts'
 import { valid } from '#src/http/valid.ts'
 
 const days = z.number().int().min(1).max(3_650).nullable().optional()
+const sessionTime = (leastMinutes: number) =>
+  z
+    .number()
+    .int()
+    .min(leastMinutes * 60_000)
+    .max(30 * 86_400_000)
+    .nullable()
+    .optional()
 const aMinute = z.number().int().min(10).optional()
 const origin = z
   .string()
@@ -48,13 +56,9 @@ const settings = {
     .optional(),
   logRetentionDays: days,
   auditRetentionDays: days,
-  sessionIdleMs: z
-    .number()
-    .int()
-    .min(5 * 60_000)
-    .max(30 * 86_400_000)
-    .nullable()
-    .optional(),
+  /** Without being used, seven days without it; and however much it is used, thirty days without it. */
+  sessionIdleMs: sessionTime(5),
+  sessionMaxMs: sessionTime(15),
 }
 const change = z
   .strictObject({ ...limits, ...settings })

@@ -14,7 +14,10 @@ export type StoredPage = { objects: (StoredObject & { key: StorageKey; changedAt
 export type SignedRequest = { url: string; method: 'GET' | 'PUT'; headers: Record<string, string> }
 
 export type Storage = {
-  head(key: StorageKey, options?: { signal?: AbortSignal }): Promise<StoredObject | undefined>
+  head(
+    key: StorageKey,
+    options?: { signal?: AbortSignal },
+  ): Promise<(StoredObject & { changedAt?: Date }) | undefined>
   get(key: StorageKey, options?: { range?: ByteRange; signal?: AbortSignal }): Promise<StoredBody | undefined>
   put(
     key: StorageKey,
@@ -123,7 +126,9 @@ export function connectStorage(config: StorageConfig): Storage {
   return {
     async head(key, options = {}) {
       const response = await ask(urlOf(key), { method: 'HEAD', ...options }, 404)
-      return response.status === 404 ? undefined : sizeAndTag(response)
+      if (response.status === 404) return undefined
+      const changed = response.headers.get('last-modified')
+      return { ...sizeAndTag(response), ...(changed === null ? {} : { changedAt: new Date(changed) }) }
     },
 
     async get(key, { range, signal } = {}) {

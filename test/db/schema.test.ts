@@ -4,7 +4,7 @@ import { expect, inject, it } from 'vitest'
 import * as schema from '#src/db/schema.ts'
 import { pool } from '#test/support/own-stack.ts'
 
-const tables = Object.values(schema).filter((value): value is PgTable => is(value, PgTable))
+const tables: PgTable[] = Object.values(schema).filter((value) => is(value, PgTable))
 
 it.each(tables.map((table) => [getTableConfig(table).name, table] as const))(
   'the columns of %s are those that the migrations make',

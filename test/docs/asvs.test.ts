@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const text = readFileSync(join(root, 'docs/security/asvs.md'), 'utf8')
 const [applies = ''] = text.split('## What does not apply')
 const rows = applies.split('\n').filter((line) => /^\| \d/.test(line))
-const proofs = [...applies.matchAll(/`(test\/[\w./-]+\.test\.ts)` › (.*?)(?=<br>| +\|)/g)].map(
+const proofs = [...applies.matchAll(/`(test\/[\w./-]+\.ts)` › (.*?)(?=<br>| +\|)/g)].map(
   ([, file = '', name = '']) => ({ file, name }),
 )
 

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { entrance, json, password } from './entrance.ts'
 
@@ -13,6 +15,18 @@ beforeAll(async () => {
   acme = await door.owner()
   own = new URL(door.services.env.PUBLIC_URL).origin
 })
+
+/** What the texts of the entrance and of the routes say. */
+function namesIn(pattern: RegExp): Set<string> {
+  const found = new Set<string>()
+  for (const folder of ['http', 'routes']) {
+    const dir = fileURLToPath(new URL(`../../src/${folder}/`, import.meta.url))
+    for (const file of readdirSync(dir))
+      for (const [, ...names] of readFileSync(`${dir}${file}`, 'utf8').matchAll(pattern))
+        for (const name of names) if (name !== undefined) found.add(name)
+  }
+  return found
+}
 
 const withCookie = (headers: Record<string, string>) =>
   door.send(
@@ -100,6 +114,31 @@ describe('pages of other sites', () => {
       headers: { origin: friend, 'access-control-request-method': 'POST' },
     })
     expect(elsewhere.headers.has('access-control-allow-origin')).toBe(false)
+  })
+
+  it('may send every header that the API reads, and read every one that it sends', async () => {
+    const read = namesIn(/(?:req\.header\(|headers\.(?:get|has)\()'([a-z-]+)'/g)
+    // A page cannot set these, or they are for a server that brings a signature.
+    const notOfPages =
+      /^(accept|cookie|origin|user-agent|content-length|sec-fetch-|access-control-|x-forwarded-|webhook-|upstash-|transfer-encoding$)/
+    const allowed = (await preflight(friend)).headers.get('access-control-allow-headers')?.toLowerCase() ?? ''
+    const sent = [...read].filter((name) => !notOfPages.test(name))
+    expect(sent).toEqual(
+      expect.arrayContaining(['weir-device', 'idempotency-key', 'if-match', 'last-event-id']),
+    )
+    expect(sent.filter((name) => !allowed.split(', ').includes(name))).toEqual([])
+
+    const written = namesIn(/(?:c\.header\(|headers\.set\()'([A-Za-z-]+)'|^\s*'([A-Z][A-Za-z-]+)': /gm)
+    const answer = await acme.fetch('/v1/me', { headers: { origin: friend } })
+    const exposed = answer.headers.get('access-control-expose-headers')?.split(', ') ?? []
+    // Browsers show these without being told to, act on them themselves, or must not show them.
+    const notForPages =
+      /^(Cache-Control|Content-(Type|Length|Security-Policy)|Set-Cookie|Vary|Access-Control-|X-(Accel|Content|Frame)|Strict-|Referrer-|Permissions-|Cross-Origin-|Upstash-|Authorization|Accept|User-Agent)/
+    const shown = [...written].filter((name) => !notForPages.test(name))
+    expect(shown).toEqual(
+      expect.arrayContaining(['ETag', 'RateLimit', 'X-Request-Id', 'Content-Disposition']),
+    )
+    expect(shown.filter((name) => !exposed.includes(name))).toEqual([])
   })
 
   it.each(['https://evil.example', 'null', 'https://friend.example.evil.example', 'http://friend.example'])(

@@ -2,6 +2,8 @@ import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { addUp } from '#src/actions/metering.ts'
 import { countRequest } from '#src/cache/requests.ts'
+import { deliverNotice } from '#src/engine/notices.ts'
+import { endpoint } from '#test/support/endpoint.ts'
 import { client } from '#test/support/own-stack.ts'
 import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
 import { connect, end, json, pipeline, start, upload } from '#test/support/pipeline.ts'
@@ -168,6 +170,42 @@ describe('a quota that is used up', () => {
     )
     await addUp(here.services)
     expect((await quotaOf(tenant, 'storageBytes'))?.used).toBe(0)
+  })
+})
+
+describe('a quota of which much is used', () => {
+  it('is among the alerts of who may see the whole tenant, and reaches the channel that hears of failures', async () => {
+    const [tenant, there] = [await here.tenant(), await endpoint()]
+    there.on('/ops', () => new Response(null, { status: 204 }))
+    const channel = { name: 'ops', kind: 'webhook', config: { url: `${there.url}/ops` } }
+    expect((await tenant.fetch('/v1/channels', { method: 'POST', body: channel })).status).toBe(201)
+    const id = await pipeline(tenant, threeRows('notify: [{ on: [failed], to: ops }]\n'))
+    await allow(tenant, { runs: 5 })
+    for (let i = 0; i < 4; i++) await end(tenant, await start(tenant, id))
+    await addUp(here.services)
+    type Alerts = { items: Record<string, unknown>[] }
+    const { items } = await json<Alerts>(await tenant.fetch('/v1/alerts?kind=quota'), 200)
+    expect(items).toEqual([
+      {
+        id: expect.stringMatching(/^alr_/),
+        kind: 'quota',
+        level: 80,
+        quota: 'runs',
+        state: 'open',
+        detail: { name: 'runs', used: 4, limit: 5, resetsAt: expect.any(String) },
+        at: expect.any(String),
+      },
+    ])
+    const { rows } = await owner.query<{ id: string }>(
+      `select id from outbox where tenant_id = $1 and kind = 'notify'`,
+      [tenant.id],
+    )
+    expect(rows).toHaveLength(1)
+    await deliverNotice(here.services, { tenantId: tenant.id, outboxId: Number(rows[0]?.id) })
+    const said = JSON.parse(there.at('/ops')[0]?.body ?? '{}') as Record<string, unknown>
+    expect(said).toMatchObject({ type: 'alert.quota' })
+    expect(JSON.stringify(said)).toContain('"level":80')
+    await there.close()
   })
 })
 

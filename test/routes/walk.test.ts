@@ -91,7 +91,7 @@ const anonymous = (entry: Walked, headers: Record<string, string> = {}) => {
 }
 
 /** What the people of a suspended tenant may still do: see why, sign out, go elsewhere, and their owner open it again. */
-const wayOut = /^\/v1\/(me|sessions|tenant|audit)(\/|$)/
+const wayOut = /^\/v1\/(me|sessions|tenant|audit|access)(\/|$)/
 
 /** Walks all of them and tells of those that answered otherwise, so that one failure does not hide the next. */
 async function walk(

@@ -3,8 +3,8 @@ import { browser, type Browser } from './browser.ts'
 import { dns, type Dns } from './dns.ts'
 import { world, type Tenant, type World } from './world.ts'
 
-export type SsoWorld = World & {
-  dns: Dns
+/** What single sign-on needs of a place where Weir runs, in this process or built and elsewhere. */
+export type SsoPlace = {
   redirectUri: string
   /** A tenant with a domain of its own, proved. */
   company(): Promise<Tenant & { domain: string }>
@@ -17,6 +17,8 @@ export type SsoWorld = World & {
   /** Whom the browser's cookies stand for. */
   me(who: Browser): Promise<Me>
 }
+
+export type SsoWorld = World & SsoPlace & { dns: Dns }
 
 export type Me = {
   status: number
@@ -33,9 +35,19 @@ export async function ssoWorld(variables: Record<string, string> = {}): Promise<
     DOH_URL: resolver.url,
     ...variables,
   })
-  const made: SsoWorld = {
+  return {
     ...here,
+    ...ssoPlace(here, resolver),
     dns: resolver,
+    async close() {
+      await here.close()
+      await resolver.close()
+    },
+  }
+}
+
+export function ssoPlace(here: Pick<World, 'url' | 'tenant'>, resolver: Dns): SsoPlace {
+  const made: SsoPlace = {
     redirectUri: `${here.url}/v1/sso/callback`,
     async prove(tenant, domain) {
       const claimed = await tenant.fetch('/v1/sso/domains', { method: 'POST', body: { domain } })
@@ -73,10 +85,6 @@ export async function ssoWorld(variables: Record<string, string> = {}): Promise<
     async me(who) {
       const answer = await who.get(`${here.url}/v1/me`)
       return { status: answer.status, ...((await answer.json()) as Omit<Me, 'status'>) }
-    },
-    async close() {
-      await here.close()
-      await resolver.close()
     },
   }
   return made

@@ -7,7 +7,7 @@ export async function parseFilter(text: string | undefined): Promise<ScimFilter 
   if (text === undefined || text.trim() === '') return undefined
   if (text.length > mostCharacters)
     throw new ScimProblem('malformed', 'invalidFilter', `A filter has at most ${mostCharacters} characters.`)
-  const { parse } = await import('scim2-parse-filter')
+  const { parse } = await import('./commonjs.ts')
   try {
     return parse(text)
   } catch (cause) {

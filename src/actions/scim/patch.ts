@@ -88,7 +88,7 @@ export async function patchedUser(
   user: Readonly<Record<string, unknown>>,
   operations: readonly Operation[],
 ): Promise<Record<string, unknown>> {
-  const { scimPatch, ScimError } = await import('scim-patch')
+  const { scimPatch, ScimError } = await import('./commonjs.ts')
   const resource = structuredClone(user) as Record<string, unknown> & ScimResource
   // The same value again changes nothing: some clients send the id along.
   const wanted = operations.filter(({ path }) => !readOnly.test(path))

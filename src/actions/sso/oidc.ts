@@ -1,7 +1,7 @@
 import type { AuthorizationServer, Client, ClientAuth } from 'oauth4webapi'
 import { publicFetch } from '#src/connectors/public-fetch.ts'
 import { StepFailure } from '#src/domain/failure.ts'
-import { groupsOf, type SsoProvider } from '#src/domain/sso.ts'
+import { groupsOf, type OidcProvider, type Vouched } from '#src/domain/sso.ts'
 import type { Services } from '../context.ts'
 
 /** Loaded by those who sign in like this: a Worker starts without it. */
@@ -9,16 +9,6 @@ const oauth = () => import('oauth4webapi')
 
 const patienceMs = 8_000
 const mostBytes = 256 * 1024
-
-/** What the provider says of whoever came back. */
-export type Vouched = {
-  subject: string
-  email: string | undefined
-  emailVerified: boolean
-  groups: string[]
-  /** How they signed in there, as far as it says so. */
-  amr: string[]
-}
 
 /** What the provider did wrong, in words for the tenant's log. */
 export class OidcFailure extends Error {
@@ -31,7 +21,7 @@ export class OidcFailure extends Error {
   }
 }
 
-type Settled = { opened: SsoProvider; secret: string | undefined; redirectUri: string }
+type Settled = { opened: OidcProvider; secret: string | undefined; redirectUri: string }
 
 async function requestOptions(services: Services) {
   const { customFetch, allowInsecureRequests } = await oauth()
@@ -67,7 +57,7 @@ export async function discover(services: Services, issuer: string): Promise<Auth
 }
 
 /** Everything that a sign-in needs of the provider short of somebody signing in. */
-export async function checkProvider(services: Services, provider: SsoProvider): Promise<string[]> {
+export async function checkProvider(services: Services, provider: OidcProvider): Promise<string[]> {
   const server = await discover(services, provider.issuer)
   const guarded = publicFetch({
     ownUrl: services.publicUrl,
@@ -103,7 +93,7 @@ export async function checkProvider(services: Services, provider: SsoProvider): 
 /** Where to send the browser, and what must be kept until it comes back. */
 export async function authorizationUrl(
   services: Services,
-  provider: SsoProvider,
+  provider: OidcProvider,
   request: { redirectUri: string; state: string; loginHint?: string | undefined },
 ): Promise<{ url: string; nonce: string; verifier: string }> {
   const { generateRandomCodeVerifier, generateRandomNonce, calculatePKCECodeChallenge } = await oauth()
@@ -181,7 +171,7 @@ export async function redeem(
 
 const clientAuthOf = (
   lib: Awaited<ReturnType<typeof oauth>>,
-  { clientAuth }: SsoProvider,
+  { clientAuth }: OidcProvider,
   secret: string | undefined,
 ): ClientAuth => {
   if (clientAuth === 'none') return lib.None()
@@ -205,7 +195,7 @@ function claimAt(claims: Readonly<Record<string, unknown>>, name: string): unkno
   return at
 }
 
-function vouched(provider: SsoProvider, claims: Readonly<Record<string, unknown>>): Vouched {
+function vouched(provider: OidcProvider, claims: Readonly<Record<string, unknown>>): Vouched {
   const { groupsClaim } = provider
   const elsewhere = claims['_claim_names']
   // Microsoft leaves the groups out where there are too many: that is not the same as being in none.
@@ -222,12 +212,12 @@ function vouched(provider: SsoProvider, claims: Readonly<Record<string, unknown>
   const subject = claims['sub']
   if (!isText(subject) || subject.length > 255)
     throw new OidcFailure('bad_subject', 'The provider gave no subject, or one of more than 255 characters.')
-  const email = claims['email']
-  const amr = claims['amr']
+  const { email, amr, name } = claims
   return {
     subject,
     email: isText(email) && email.length <= 254 && /^[^\s@]+@[^\s@]+$/.test(email) ? email.trim() : undefined,
     emailVerified: isYes(claims['email_verified']) || isYes(claims['xms_edov']),
+    name: isText(name) && !/\p{Cc}/u.test(name) ? name.slice(0, 255) : undefined,
     groups: groupsClaim === null ? [] : groupsOf(claimAt(claims, groupsClaim)),
     amr: [
       ...(Array.isArray(amr) ? amr.filter((one) => isText(one) && /^[a-z0-9_-]{1,20}$/i.test(one)) : []),

@@ -11,37 +11,82 @@ import { setRequireSso } from '#src/db/sso-sign-ins.ts'
 import { newId, type Id } from '#src/domain/id.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { Problem } from '#src/domain/problem.ts'
-import type { ClientAuth, SsoProvider, SsoRole } from '#src/domain/sso.ts'
+import type { ClientAuth, OidcProvider, SamlProvider, SsoProvider, SsoRole } from '#src/domain/sso.ts'
 import { allow, type Context } from '../context.ts'
 import { refuseBeyond } from '../members.ts'
 import { refreshTenantRecord } from '../tenant-record.ts'
+import { trial } from '../trials.ts'
+import { invalidField, refuseHost } from './fields.ts'
+import type { GivenSaml } from './saml-settings.ts'
 
-type Given = {
+type Both = {
   name: string
-  issuer: string
-  clientId: string
-  clientAuth?: ClientAuth | undefined
-  clientSecret?: string | undefined
-  scopes: string[]
   groupsClaim: string | null
   roleMap: { group: string; role: SsoRole }[]
   defaultRole: SsoRole | null
   jit: boolean
 }
-export type ProviderChange = { [K in keyof Given]?: Given[K] | undefined }
+type GivenOidc = {
+  issuer: string
+  clientId: string
+  clientAuth?: ClientAuth | undefined
+  clientSecret?: string | undefined
+  scopes: string[]
+}
+type Attributes = { emailAttribute: string | null; nameAttribute: string | null }
+type NewProvider = Both & (({ kind: 'oidc' } & GivenOidc) | ({ kind: 'saml' } & GivenSaml & Attributes))
+type Changed<T> = { [K in keyof T]?: T[K] | undefined }
+/** What a change may say; what is of the other kind than the provider is refused. */
+export type ProviderChange = Changed<Both & GivenOidc & GivenSaml & Attributes>
 
-export async function createProvider(ctx: Context, input: Given): Promise<SsoProvider> {
+const ofOidc: readonly (keyof ProviderChange)[] = [
+  'issuer',
+  'clientId',
+  'clientAuth',
+  'clientSecret',
+  'scopes',
+]
+const ofSaml: readonly (keyof ProviderChange)[] = [
+  'metadata',
+  'entityId',
+  'signInUrl',
+  'certificates',
+  'emailAttribute',
+  'nameAttribute',
+]
+
+/** Loaded by those who set up SAML: it reads XML and certificates. */
+const samlSettings = () => import('./saml-settings.ts')
+
+export async function createProvider(ctx: Context, input: NewProvider): Promise<SsoProvider> {
   allow(ctx, 'sso:write')
   const id = newId('ssoProvider', ctx.now())
-  const { clientSecret, ...rest } = input
+  refuseGiving(ctx, input)
+  const { name, groupsClaim, roleMap, defaultRole, jit } = input
+  const both = { id, name, groupsClaim, roleMap, defaultRole, jit }
+  if (input.kind === 'saml') {
+    const { settleSaml } = await samlSettings()
+    const settled = await settleSaml(ctx.services, input)
+    const { emailAttribute, nameAttribute } = input
+    return insertSsoProvider(ctx.tenantDb, {
+      ...both,
+      kind: 'saml',
+      ...settled,
+      emailAttribute,
+      nameAttribute,
+    })
+  }
+  const { issuer, clientId, scopes, clientSecret } = input
   const clientAuth = input.clientAuth ?? (clientSecret === undefined ? 'none' : 'basic')
   refuseWithoutSecret(clientAuth, clientSecret !== undefined)
-  await refuseHost(ctx, input.issuer)
-  refuseGiving(ctx, input)
+  await refuseHost(ctx.services, 'issuer', issuer)
   return insertSsoProvider(ctx.tenantDb, {
-    ...rest,
-    id,
+    ...both,
+    kind: 'oidc',
+    issuer,
+    clientId,
     clientAuth,
+    scopes,
     clientSecret: clientSecret === undefined ? null : await sealSecret(ctx, id, clientSecret),
   })
 }
@@ -56,48 +101,66 @@ export async function updateProvider(
   allow(ctx, 'sso:write')
   const current = await getSsoProvider(ctx.tenantDb, id)
   if (expected !== 'any' && !expected.includes(current.version)) throw stale()
-  const { clientSecret, ...rest } = change
-  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  const wanted: SsoProvider = { ...current, ...given }
-  if (wanted.issuer !== current.issuer) {
-    await refuseHost(ctx, wanted.issuer)
-    if (current.clientSecret !== null && clientSecret === undefined)
-      throw invalid('clientSecret', 'must be given again when issuer changes')
-  }
+  const foreign = (current.kind === 'oidc' ? ofSaml : ofOidc).find((field) => change[field] !== undefined)
+  if (foreign !== undefined)
+    throw invalidField(foreign, `is nothing that a provider of the kind ${current.kind} has`)
   refuseGiving(ctx, change)
-  const sealed = clientSecret === undefined ? current.clientSecret : await sealSecret(ctx, id, clientSecret)
-  refuseWithoutSecret(wanted.clientAuth, sealed !== null)
-  const changed = await updateSsoProvider(ctx.tenantDb, current.version, { ...wanted, clientSecret: sealed })
+  const wanted =
+    current.kind === 'oidc'
+      ? await changedOidc(ctx, current, change)
+      : await changedSaml(ctx, current, change)
+  const changed = await updateSsoProvider(ctx.tenantDb, current.version, wanted)
   if (!changed) throw stale()
   return changed
 }
 
-const stale = () => new Problem('precondition_failed', 'It has changed since you read it; read it again.')
+/** The fields of these names that are said, over what is there. */
+function over<T extends object>(
+  current: T,
+  change: ProviderChange,
+  names: readonly (keyof ProviderChange)[],
+): T {
+  const said = names.filter((name) => change[name] !== undefined)
+  return { ...current, ...Object.fromEntries(said.map((name) => [name, change[name]])) }
+}
+const ofBoth: readonly (keyof ProviderChange)[] = ['name', 'groupsClaim', 'roleMap', 'defaultRole', 'jit']
 
-const invalid = (path: string, message: string) =>
-  new Problem('invalid', 'Some fields are not valid.', { fields: [{ path, message }] })
+async function changedOidc(
+  ctx: Context,
+  current: OidcProvider,
+  change: ProviderChange,
+): Promise<OidcProvider> {
+  const { clientSecret } = change
+  const wanted = over(current, change, [...ofBoth, 'issuer', 'clientId', 'clientAuth', 'scopes'])
+  if (wanted.issuer !== current.issuer) {
+    await refuseHost(ctx.services, 'issuer', wanted.issuer)
+    if (current.clientSecret !== null && clientSecret === undefined)
+      throw invalidField('clientSecret', 'must be given again when issuer changes')
+  }
+  const sealed =
+    clientSecret === undefined ? current.clientSecret : await sealSecret(ctx, current.id, clientSecret)
+  refuseWithoutSecret(wanted.clientAuth, sealed !== null)
+  return { ...wanted, clientSecret: sealed }
+}
+
+async function changedSaml(
+  ctx: Context,
+  current: SamlProvider,
+  change: ProviderChange,
+): Promise<SamlProvider> {
+  const { settleSaml } = await samlSettings()
+  const settled = await settleSaml(ctx.services, change, current)
+  return { ...over(current, change, [...ofBoth, 'emailAttribute', 'nameAttribute']), ...settled }
+}
+
+const stale = () => new Problem('precondition_failed', 'It has changed since you read it; read it again.')
 
 const sealSecret = (ctx: Context, id: Id<'ssoProvider'>, secret: string): Promise<string> =>
   ctx.services.secrets.seal(ctx.tenantDb, id, JSON.stringify(secret))
 
 function refuseWithoutSecret(clientAuth: ClientAuth, hasSecret: boolean): void {
   if (clientAuth !== 'none' && !hasSecret)
-    throw invalid('clientSecret', `is needed where clientAuth is ${clientAuth}`)
-}
-
-/** Says at once what every later request would be refused for. */
-async function refuseHost(ctx: Context, issuer: string): Promise<void> {
-  const [{ publicUrl }, { StepFailure }] = await Promise.all([
-    import('#src/connectors/public-url.ts'),
-    import('#src/domain/failure.ts'),
-  ])
-  const { publicUrl: ownUrl, allowPrivateHosts: allowPrivate } = ctx.services
-  try {
-    await publicUrl(issuer, { ownUrl, allowPrivate })
-  } catch (error) {
-    if (error instanceof StepFailure) throw invalid('issuer', error.message)
-    throw error
-  }
+    throw invalidField('clientSecret', `is needed where clientAuth is ${clientAuth}`)
 }
 
 /** Nobody gives by a group what they could not give by hand. */
@@ -135,7 +198,16 @@ export async function checkProviderNow(
   id: Id<'ssoProvider'>,
 ): Promise<CheckResult & { warnings?: string[] }> {
   allow(ctx, 'sso:write')
+  const of = { verb: 'check', kind: 'sso-provider', table: 'sso_providers', id } as const
+  return trial(ctx, of, () => checked(ctx, id))
+}
+
+async function checked(ctx: Context, id: Id<'ssoProvider'>): Promise<CheckResult & { warnings?: string[] }> {
   const provider = await getSsoProvider(ctx.tenantDb, id)
+  if (provider.kind === 'saml') {
+    const { checkSaml } = await samlSettings()
+    return checkSaml(provider, ctx.now())
+  }
   const { checkProvider, OidcFailure } = await import('./oidc.ts')
   try {
     const warnings = await checkProvider(ctx.services, provider)

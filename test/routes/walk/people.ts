@@ -1,3 +1,4 @@
+import { permissionsOfRole } from '#src/domain/role.ts'
 import { route } from './route.ts'
 
 const newPassword = 'a long and unusual sentence'
@@ -9,6 +10,9 @@ const registration = {
   clientExtensionResults: {},
 }
 const key = { name: 'walked', scopes: ['runs:read'] }
+/** Nobody gives a key or a robot what they do not have. */
+const reads = { also: ['runs:read'] } as const
+const views = { also: permissionsOfRole('viewer') }
 
 /** What somebody does with their own account and keys, and what a tenant does with keys. */
 export const peopleEntries = [
@@ -38,18 +42,21 @@ export const peopleEntries = [
   route('DELETE', '/v1/me/factors/:id', 'person'),
   route('POST', '/v1/me/step-up', 'person', { body: { password: 'not it' } }),
   route('POST', '/v1/me/step-up/options', 'person'),
-  route('POST', '/v1/me/api-keys', 'person', { body: key }),
+  route('POST', '/v1/me/api-keys', 'person', { ...reads, body: key }),
   route('GET', '/v1/me/api-keys', 'person'),
   route('POST', '/v1/me/api-keys/:id/rotate', 'person', { body: {} }),
   route('DELETE', '/v1/me/api-keys/:id', 'person'),
   route('GET', '/v1/api-keys', 'api-keys:read'),
-  route('POST', '/v1/api-keys', 'api-keys:write', { body: key }),
+  route('POST', '/v1/api-keys', 'api-keys:write', { ...reads, body: key }),
   route('GET', '/v1/api-keys/:id', 'api-keys:read'),
   route('DELETE', '/v1/api-keys/:id', 'api-keys:write'),
-  route('POST', '/v1/api-keys/:id/rotate', 'api-keys:write', { body: {} }),
+  route('POST', '/v1/api-keys/:id/rotate', 'api-keys:write', { ...reads, body: {} }),
   route('POST', '/v1/api-keys/revoke-all', 'api-keys:write', { body: { userId: ':user' } }),
   route('GET', '/v1/service-accounts', 'api-keys:read'),
-  route('POST', '/v1/service-accounts', 'api-keys:write', { body: { name: 'walked', role: 'viewer' } }),
+  route('POST', '/v1/service-accounts', 'api-keys:write', {
+    ...views,
+    body: { name: 'walked', role: 'viewer' },
+  }),
   route('GET', '/v1/service-accounts/:id', 'api-keys:read'),
   route('PATCH', '/v1/service-accounts/:id', 'api-keys:write', { body: { name: 'other' } }),
   route('DELETE', '/v1/service-accounts/:id', 'api-keys:write'),

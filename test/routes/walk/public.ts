@@ -15,6 +15,9 @@ export const publicEntries = [
   route('POST', '/v1/api-keys/revoke', 'anybody', { body: {}, bare: 422 }),
   route('POST', '/v1/sso/start', 'anybody', { body: {}, bare: 422 }),
   route('GET', '/v1/sso/callback', 'anybody', { bare: 303 }),
+  // The walked provider speaks OpenID Connect, and there is no form in the request.
+  route('GET', '/v1/sso/providers/:id/metadata', 'anybody', { bare: 404 }),
+  route('POST', '/v1/sso/providers/:id/acs', 'anybody', { bare: 415 }),
   route('POST', '/v1/invitations/look', 'anybody', { body: {}, bare: 422 }),
   route('POST', '/v1/invitations/use', 'anybody', { body: {}, bare: 422 }),
   ...[

@@ -11,6 +11,10 @@ export type Walked = {
   /** As it stands in the app's own table. */
   path: string
   needs: Needs
+  /** What it asks for besides: because nobody gives what they do not have, mostly. */
+  also: readonly Permission[]
+  /** Who alone may ask, whatever they are allowed: what changes a tenant or an account is for people, SCIM for keys. */
+  by: 'person' | 'key' | undefined
   /** What stands for each `:name` of the path: a thing of the tenant's, or a text. `id` is told by the path. */
   at: Readonly<Record<string, string>>
   query: string
@@ -28,9 +32,9 @@ export function route(
   method: Walked['method'],
   path: string,
   needs: Needs,
-  { at = {}, query = '', headers = {}, body, bare = 200, lone = 200 }: Rest = {},
+  { at = {}, query = '', headers = {}, body, also = [], by, bare = 200, lone = 200 }: Rest = {},
 ): Walked {
-  return { method, path, needs, at, query, headers, body, bare, lone }
+  return { method, path, needs, also, by, at, query, headers, body, bare, lone }
 }
 
 /** Whatever version there is. */
@@ -48,8 +52,8 @@ const thingOf: Readonly<Record<string, string>> = {
   'dead-letters': 'deadLetter',
   pipelines: 'pipeline',
   runs: 'run',
-  members: 'user',
-  former: 'user',
+  members: 'member',
+  former: 'former',
   invitations: 'invitation',
   projects: 'project',
   teams: 'team',

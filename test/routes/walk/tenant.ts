@@ -1,36 +1,45 @@
+import { permissionsOfRole } from '#src/domain/role.ts'
 import { any, route } from './route.ts'
 
 const issuer = 'https://login.acme.com'
 const provider = { name: 'walked', issuer, clientId: 'walked', jit: false }
 const scim = { 'Content-Type': 'application/scim+json' }
+const byKey = { by: 'key' } as const
 const oneUser = { schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'], userName: 'walked@acme.com' }
-const oneGroup = { schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'], displayName: 'walked' }
+const oneGroup = { schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'], displayName: 'walked by SCIM' }
 const patch = {
   schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
   Operations: [{ op: 'replace', path: 'displayName', value: 'x' }],
 }
-const member = { at: { id: ':user' } }
+const member = { at: { id: ':member' } }
 const group = { at: { id: ':team' } }
+const byPerson = { by: 'person' } as const
+/** Nobody makes or changes somebody who may do more than they. */
+const views = { also: permissionsOfRole('viewer') }
 
 /** The tenant itself, its members, and how they come in. */
 export const tenantEntries = [
   route('GET', '/v1/tenant', 'tenant:read'),
   route('PATCH', '/v1/tenant', 'tenant:write', { headers: any, body: { name: 'walked' } }),
-  route('DELETE', '/v1/tenant', 'tenant:write', { body: { name: 'not its name' } }),
-  route('POST', '/v1/tenant/restore', 'tenant:write'),
-  route('POST', '/v1/tenant/suspend', 'tenant:write', { body: { reason: 'walked' } }),
-  route('POST', '/v1/tenant/resume', 'tenant:write'),
-  route('POST', '/v1/tenant/transfer', 'tenant:write', { body: { userId: ':user' } }),
+  route('DELETE', '/v1/tenant', 'tenant:write', { ...byPerson, body: { name: 'not its name' } }),
+  route('POST', '/v1/tenant/restore', 'tenant:write', byPerson),
+  route('POST', '/v1/tenant/suspend', 'tenant:write', { ...byPerson, body: { reason: 'walked' } }),
+  route('POST', '/v1/tenant/resume', 'tenant:write', byPerson),
+  route('POST', '/v1/tenant/transfer', 'tenant:write', { ...byPerson, body: { userId: ':member' } }),
   route('GET', '/v1/members', 'members:read'),
   route('GET', '/v1/members/former', 'members:read'),
   route('POST', '/v1/members/former/:id/anonymise', 'privacy:write'),
   route('GET', '/v1/members/:id', 'members:read'),
-  route('PATCH', '/v1/members/:id', 'members:write', { body: { role: 'viewer' } }),
-  route('DELETE', '/v1/members/:id', 'members:write'),
-  route('POST', '/v1/invitations', 'members:write', { body: { email: 'walked@acme.com', role: 'viewer' } }),
+  route('PATCH', '/v1/members/:id', 'members:write', { ...views, body: { role: 'viewer' } }),
+  route('DELETE', '/v1/members/:id', 'members:write', views),
+  route('POST', '/v1/invitations', 'members:write', {
+    ...views,
+    ...byPerson,
+    body: { email: 'walked@acme.com', role: 'viewer' },
+  }),
   route('GET', '/v1/invitations', 'members:read'),
   route('GET', '/v1/invitations/:id', 'members:read'),
-  route('POST', '/v1/invitations/:id/resend', 'members:write'),
+  route('POST', '/v1/invitations/:id/resend', 'members:write', { ...views, ...byPerson }),
   route('DELETE', '/v1/invitations/:id', 'members:write'),
   route('GET', '/v1/tenant/integrations', 'tenant:read'),
   route('GET', '/v1/tenant/integrations/:kind', 'tenant:read', { at: { kind: 'vault' }, lone: 404 }),
@@ -53,21 +62,21 @@ export const tenantEntries = [
   }),
   route('DELETE', '/v1/sso/domains/:domain', 'sso:write', { at: { domain: ':domain' } }),
   route('POST', '/v1/sso/domains/:domain/verify', 'sso:write', { at: { domain: ':domain' } }),
-  route('GET', '/scim/v2/ServiceProviderConfig', 'scim:write'),
-  route('GET', '/scim/v2/ResourceTypes', 'scim:write'),
-  route('GET', '/scim/v2/ResourceTypes/:name', 'scim:write', { at: { name: 'User' } }),
-  route('GET', '/scim/v2/Schemas', 'scim:write'),
-  route('GET', '/scim/v2/Schemas/:id', 'scim:write', { at: { id: oneUser.schemas[0] ?? '' } }),
-  route('GET', '/scim/v2/Users', 'scim:write'),
-  route('POST', '/scim/v2/Users', 'scim:write', { headers: scim, body: oneUser }),
-  route('GET', '/scim/v2/Users/:id', 'scim:write', member),
-  route('PUT', '/scim/v2/Users/:id', 'scim:write', { ...member, headers: scim, body: oneUser }),
-  route('PATCH', '/scim/v2/Users/:id', 'scim:write', { ...member, headers: scim, body: patch }),
-  route('DELETE', '/scim/v2/Users/:id', 'scim:write', member),
-  route('GET', '/scim/v2/Groups', 'scim:write'),
-  route('POST', '/scim/v2/Groups', 'scim:write', { headers: scim, body: oneGroup }),
-  route('GET', '/scim/v2/Groups/:id', 'scim:write', group),
-  route('PUT', '/scim/v2/Groups/:id', 'scim:write', { ...group, headers: scim, body: oneGroup }),
-  route('PATCH', '/scim/v2/Groups/:id', 'scim:write', { ...group, headers: scim, body: patch }),
-  route('DELETE', '/scim/v2/Groups/:id', 'scim:write', group),
+  route('GET', '/scim/v2/ServiceProviderConfig', 'scim:write', byKey),
+  route('GET', '/scim/v2/ResourceTypes', 'scim:write', byKey),
+  route('GET', '/scim/v2/ResourceTypes/:name', 'scim:write', { ...byKey, at: { name: 'User' } }),
+  route('GET', '/scim/v2/Schemas', 'scim:write', byKey),
+  route('GET', '/scim/v2/Schemas/:id', 'scim:write', { ...byKey, at: { id: oneUser.schemas[0] ?? '' } }),
+  route('GET', '/scim/v2/Users', 'scim:write', byKey),
+  route('POST', '/scim/v2/Users', 'scim:write', { ...byKey, headers: scim, body: oneUser }),
+  route('GET', '/scim/v2/Users/:id', 'scim:write', { ...byKey, ...member }),
+  route('PUT', '/scim/v2/Users/:id', 'scim:write', { ...byKey, ...member, headers: scim, body: oneUser }),
+  route('PATCH', '/scim/v2/Users/:id', 'scim:write', { ...byKey, ...member, headers: scim, body: patch }),
+  route('DELETE', '/scim/v2/Users/:id', 'scim:write', { ...byKey, ...member }),
+  route('GET', '/scim/v2/Groups', 'scim:write', byKey),
+  route('POST', '/scim/v2/Groups', 'scim:write', { ...byKey, headers: scim, body: oneGroup }),
+  route('GET', '/scim/v2/Groups/:id', 'scim:write', { ...byKey, ...group }),
+  route('PUT', '/scim/v2/Groups/:id', 'scim:write', { ...byKey, ...group, headers: scim, body: oneGroup }),
+  route('PATCH', '/scim/v2/Groups/:id', 'scim:write', { ...byKey, ...group, headers: scim, body: patch }),
+  route('DELETE', '/scim/v2/Groups/:id', 'scim:write', { ...byKey, ...group }),
 ]

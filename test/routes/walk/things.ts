@@ -15,15 +15,17 @@ export async function makeThings(tenant: Tenant, owner: pg.Client): Promise<Thin
   await owner.query('update users set email_verified_at = now() where id = $1', [tenant.userId])
   const suffix = crypto.randomUUID().slice(0, 8)
 
-  const connection = await connect(tenant, 'files')
+  const connection = await connect(tenant, 'files', `files-${suffix}`)
   await upload(tenant, connection, 'a.csv', 'a\n1\n')
   const walked = await pipeline(
     tenant,
-    'triggers: [{ webhook: true }]\nsteps:\n  - { id: one, sql: select 1 as n, into: ones }\n',
+    `triggers: [{ webhook: true }]\nsteps:\n  - { id: one, sql: select 1 as n, into: ones_${suffix} }\n`,
   )
   const run = (await finished(tenant, walked)).id
-  const { items: datasets } = await json<{ items: { id: string }[] }>(await tenant.fetch('/v1/datasets'), 200)
-  const { items: keys } = await json<{ items: { id: string }[] }>(await person('/v1/api-keys'), 200)
+  const { items: datasets } = await json<{ items: { id: string; name: string }[] }>(
+    await tenant.fetch('/v1/datasets'),
+    200,
+  )
   const backfill = await make(`/v1/pipelines/${walked}/backfills`, {
     from: '2026-01-01',
     to: '2026-01-02',
@@ -43,24 +45,50 @@ export async function makeThings(tenant: Tenant, owner: pg.Client): Promise<Thin
   const claims = Buffer.from(tenant.accessToken.split('.')[1] ?? '', 'base64url').toString()
   const { sid: session } = JSON.parse(claims) as { sid: string }
 
+  const [member, former] = await Promise.all([
+    makePerson(owner, `member-${suffix}@acme.com`),
+    makePerson(owner, `former-${suffix}@acme.com`),
+  ])
+  await owner.query(`insert into memberships (tenant_id, user_id, role) values ($1, $2, 'viewer')`, [
+    tenant.id,
+    member,
+  ])
+  await owner.query(
+    `insert into former_members (tenant_id, user_id, role, joined_at) values ($1, $2, 'viewer', now())`,
+    [tenant.id, former],
+  )
+  const serviceAccount = await make('/v1/service-accounts', { name: `robot-${suffix}`, role: 'viewer' })
+  const apiKey = await make('/v1/api-keys', {
+    name: 'robot',
+    scopes: ['runs:read'],
+    serviceAccountId: serviceAccount,
+  })
+
   const team = await make('/v1/teams', { name: `team-${suffix}` })
 
   return {
     tenant: tenant.id,
     user: tenant.userId,
     session,
-    apiKey: keys[0]?.id ?? '',
+    apiKey,
+    member,
+    former,
     connection,
     pipeline: walked,
     run,
-    dataset: datasets[0]?.id ?? '',
+    dataset: datasets.find(({ name }) => name === `ones_${suffix}`)?.id ?? '',
     backfill,
     trigger: webhook.id,
     alert,
     deadLetter,
-    calendar: await make('/v1/calendars', { name: 'days', weekdays: [6], include: [], exclude: [] }),
+    calendar: await make('/v1/calendars', {
+      name: `days-${suffix}`,
+      weekdays: [6],
+      include: [],
+      exclude: [],
+    }),
     channel: await make('/v1/channels', {
-      name: 'hook',
+      name: `hook-${suffix}`,
       kind: 'webhook',
       config: { url: 'https://hooks.acme.com/x' },
     }),
@@ -69,20 +97,26 @@ export async function makeThings(tenant: Tenant, owner: pg.Client): Promise<Thin
     team,
     role: await make('/v1/roles', { name: `role-${suffix}`, permissions: ['runs:read'] }),
     grant: await make('/v1/grants', { subject: team, resource: walked, level: 'read' }),
-    serviceAccount: await make('/v1/service-accounts', { name: 'robot', role: 'viewer' }),
+    serviceAccount,
     ssoProvider: await make('/v1/sso/providers', {
-      name: 'login',
+      name: `login-${suffix}`,
       issuer: 'https://login.acme.com',
       clientId: 'weir',
     }),
     auditStream: await make('/v1/audit/streams', {
-      name: 'stream',
+      name: `stream-${suffix}`,
       url: 'https://hooks.acme.com/x',
       actions: [],
     }),
     factor: newId('factor'),
     domain: await makeDomain(person, `${suffix}.acme.com`),
   }
+}
+
+async function makePerson(owner: pg.Client, email: string): Promise<string> {
+  const id = newId('user')
+  await owner.query('insert into users (id, email, email_verified_at) values ($1, $2, now())', [id, email])
+  return id
 }
 
 async function makeDomain(person: ReturnType<typeof as>, domain: string): Promise<string> {
