@@ -305,7 +305,14 @@ begin
 end
 $$;
 --> statement-breakpoint
--- What the Worker needs to know of a claimed step.
+-- The row of the map that an item is of. Item 7 of step each is (each, 7), and its map (each, 0). Item 7 of the map parts
+-- inside of item 3 of each is (each.parts, 300007), and what stands for its map is that item, (each, 3).
+create function app.map_of(p_key text, p_map integer, out key text, out map integer)
+language sql immutable parallel safe
+as $$ select split_part(p_key, '.', 1), p_map / 100000 $$;
+--> statement-breakpoint
+-- What the Worker needs to know of a claimed step. "around" is the item that a map stands in: its value, and what the steps
+-- before that map have given for it.
 create function app.step_json(s public.steps) returns jsonb
 language sql stable
 as $$
@@ -315,7 +322,11 @@ as $$
     'outputs', case when s.uses is not null then (
       select jsonb_object_agg(d.key, jsonb_build_object('rowsIn', d.rows_in, 'rowsOut', d.rows_out,
         'rowsRejected', d.rows_rejected, 'state', d.state) || coalesce(d.output, '{}'))
-      from public.steps d where d.tenant_id = s.tenant_id and d.run_id = s.run_id and d.key = any(s.uses) and d.map_index = 0) end)
+      from public.steps d where d.tenant_id = s.tenant_id and d.run_id = s.run_id and d.key = any(s.uses) and d.map_index = 0) end,
+    'around', case when s.map_index > 100000 then (
+      select jsonb_build_object('item', a.cursor->'item', 'outputs', a.cursor->'outputs')
+      from app.map_of(s.key, s.map_index) m
+      join public.steps a on a.tenant_id = s.tenant_id and a.run_id = s.run_id and a.key = m.key and a.map_index = m.map) end)
 $$;
 --> statement-breakpoint
 -- The run, other than p_run, that is next for a place: of the pipeline, or of the whole tenant when p_pipeline is null.
@@ -484,7 +495,7 @@ begin
   perform app.guard('run', p_run);
   if wake is not null and p_answer ? 'approval' then
     perform app.note_run(tenant, case when (p_answer->'approval'->>'approved')::boolean then 'run.approve' else 'run.reject' end,
-      p_run, jsonb_build_object('step', p_step, 'item', nullif(p_map, 0), 'comment', p_answer->'approval'->>'comment'));
+      p_run, jsonb_build_object('step', p_step, 'item', nullif(p_map % 100000, 0), 'outer', nullif(p_map / 100000, 0), 'comment', p_answer->'approval'->>'comment'));
   end if;
   return wake;
 end
@@ -679,9 +690,8 @@ $$;
 -- last statement of the transaction that wrote what the step made: WE001 and WE002 take that back too.
 -- p_result: {"state": succeeded|failed|skipped|cancelled|waiting|ready, "delayMs"?, "rowsIn"?, "rowsOut"?, "rowsRejected"?,
 -- "warned"?, "error"?: {"code","message"}, "cursor"?, "output"?}. waiting and ready come back after delayMs; waiting
--- without it when it is answered under "answerKey", or when all items of "map": {"total","atOnce"}, which its cursor's
--- "items" lists, have ended. ready with
--- "yielded" is a continuation and no new attempt. Without rowsOut the rows of the version that the step made are its rows
+-- without it when it is answered under "answerKey", or when all items of "map": {"total","atOnce","ended"? (so many have
+-- already)} have ended, see app.begin_items. ready with "yielded" is a continuation and no new attempt. Without rowsOut the rows of the version that the step made are its rows
 -- out; with "rejects" what is missing from rowsIn is rejected. p_ahead: what else has ended with it, see app.end_ahead.
 -- Returns {"runState", "step"? (the claimed one), "wakes"}.
 create function app.complete_step(p_run text, p_key text, p_map integer, p_fence bigint, p_result jsonb, p_delivery text, p_lease_ms integer,
@@ -705,6 +715,7 @@ declare
   over boolean := next_state in ('succeeded', 'failed', 'skipped', 'cancelled');
   yielded boolean := p_result ? 'yielded';
   until timestamptz := case when p_result ? 'delayMs' then clock_timestamp() + (p_result->>'delayMs')::bigint * interval '1 ms' end;
+  had_ended integer := coalesce((p_result->'map'->>'ended')::integer, 0);
   made bigint;
   finished integer := 0;
   readied integer := 0;
@@ -744,8 +755,8 @@ begin
     answer = case when yielded then t.answer end,
     answer_key = p_result->>'answerKey',
     map_total = coalesce((p_result->'map'->>'total')::integer, t.map_total),
-    map_open = coalesce((p_result->'map'->>'total')::integer, t.map_open),
-    map_begun = coalesce(least((p_result->'map'->>'total')::integer, (p_result->'map'->>'atOnce')::integer), t.map_begun)
+    map_open = coalesce((p_result->'map'->>'total')::integer - had_ended, t.map_open),
+    map_begun = coalesce(least((p_result->'map'->>'total')::integer, had_ended + (p_result->'map'->>'atOnce')::integer), t.map_begun)
   where t.tenant_id = tenant and t.run_id = p_run and t.key = p_key and t.map_index = p_map and t.fence = p_fence and t.state = 'running'
   returning * into done;
   if not found then
@@ -757,23 +768,24 @@ begin
   types := array['step.' || case when yielded then 'continued' when next_state = 'ready' then 'retrying' else next_state end];
 
   if p_result ? 'map' then
-    insert into public.steps (tenant_id, run_id, key, map_index, kind, position, needs, uses, run_when, state, cursor)
-    select tenant, p_run, p_key, i, 'item', done.position, '{}', done.uses, 'always', 'ready',
-      jsonb_build_object('item', done.cursor->'items'->(i - 1))
-    from generate_series(1, done.map_begun) i;
-    readied := done.map_begun;
+    r.items := app.more_items(r.items, done.map_open);
+    readied := app.begin_items(done, had_ended + 1, done.map_begun);
+    if until is not null then
+      wakes := wakes || app.wake(tenant, p_run, until);
+    end if;
   elsif not over then
     if done.next_attempt_at is not null then
       wakes := wakes || app.wake(tenant, p_run, case when yielded then null else done.next_attempt_at end);
     end if;
   elsif p_map > 0 then
-    readied := app.end_item(tenant, p_run, p_key);
+    if done.map_open > 0 then
+      perform app.cancel_items(done);
+    end if;
+    readied := app.end_item(tenant, p_run, p_key, p_map);
   else
     finished := 1;
     if done.map_total is not null then
-      update public.steps t
-      set state = 'cancelled', finished_at = clock_timestamp(), fence = t.fence + 1, lease_until = null, claimed_by = null
-      where t.tenant_id = tenant and t.run_id = p_run and t.key = p_key and t.map_index > 0 and t.state in ('ready', 'running', 'waiting');
+      perform app.cancel_items(done);
     end if;
     if p_ahead is not null and r.state <> 'cancelling' then
       ahead := app.end_ahead(tenant, p_run, p_key, next_state, p_ahead);
@@ -847,35 +859,9 @@ begin
   end if;
   perform app.tell(tenant, p_run, r.events, types, keys, maps, datas);
   update public.runs set unfinished = r.unfinished - finished, events = r.events + cardinality(types), state = r.state,
-    rows_moved = r.rows_moved, compute_ms = r.compute_ms
+    rows_moved = r.rows_moved, compute_ms = r.compute_ms, items = r.items
   where tenant_id = tenant and id = p_run;
   return jsonb_build_object('runState', r.state, 'step', case when s.key is not null then app.step_json(s) end, 'wakes', wakes);
-end
-$$;
---> statement-breakpoint
--- One item of a map has ended: the next one begins, or the map has an answer. Returns how many steps are ready by it.
-create function app.end_item(p_tenant text, p_run text, p_key text) returns integer
-language plpgsql
-as $$
-declare
-  parent public.steps;
-begin
-  update public.steps t
-  set map_open = t.map_open - 1, map_begun = least(t.map_begun + 1, t.map_total),
-    state = case when t.map_open = 1 then 'ready' else t.state end,
-    answer = case when t.map_open = 1 then '{"items": "ended"}'::jsonb end
-  where t.tenant_id = p_tenant and t.run_id = p_run and t.key = p_key and t.map_index = 0 and t.state = 'waiting'
-  returning * into parent;
-  if not found then
-    return 0;
-  end if;
-  insert into public.steps (tenant_id, run_id, key, map_index, kind, position, needs, uses, run_when, state, cursor)
-  select p_tenant, p_run, p_key, parent.map_begun, 'item', parent.position, '{}', parent.uses, 'always', 'ready',
-    jsonb_build_object('item', parent.cursor->'items'->(parent.map_begun - 1))
-  where not exists (
-    select from public.steps i
-    where i.tenant_id = p_tenant and i.run_id = p_run and i.key = p_key and i.map_index = parent.map_begun);
-  return case when found or parent.state = 'ready' then 1 else 0 end;
 end
 $$;
 --> statement-breakpoint
@@ -998,17 +984,20 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  insert into public.outbox (tenant_id, kind, payload, send_after)
-  select s.tenant_id, 'run', jsonb_build_object('runId', s.run_id), now()
+  insert into public.outbox (tenant_id, kind, payload, not_before, send_after)
+  select s.tenant_id, 'run', jsonb_build_object('runId', s.run_id), s.due, now()
   from (
-    select tenant_id, run_id from public.steps where state = 'running' and lease_until < now()
+    -- A holder prolongs its lease of 30 s every 5 s. One that has let 10 s pass is dead: its run is woken when the lease ends.
+    select tenant_id, run_id, nullif(greatest(min(lease_until), now()), now()) as due
+    from public.steps where state = 'running' and lease_until < now() + interval '20 s'
+    group by tenant_id, run_id
     union
-    select tenant_id, id from public.runs where finished_at is null and deadline_at < now()
+    select tenant_id, id, null from public.runs where finished_at is null and deadline_at < now()
     union
-    select tenant_id, run_id from public.steps
+    select tenant_id, run_id, null from public.steps
     where connection is not null and state = 'ready' and coalesce(next_attempt_at, started_at) < now() - interval '60 s'
     union
-    (select distinct on (q.tenant_id, q.pipeline_id) q.tenant_id, q.id
+    (select distinct on (q.tenant_id, q.pipeline_id) q.tenant_id, q.id, null
     from public.runs q
     join public.pipelines p on p.tenant_id = q.tenant_id and p.id = q.pipeline_id and p.paused_at is null
     where q.state = 'queued' and q.created_at < now() - interval '60 s'
@@ -1017,7 +1006,7 @@ begin
   where not exists (
     select from public.outbox o
     where o.tenant_id = s.tenant_id and o.kind = 'run' and o.payload->>'runId' = s.run_id
-      and coalesce(o.not_before <= now(), true))
+      and coalesce(o.not_before <= coalesce(s.due, now()), true))
   limit p_limit;
   return query
     update public.outbox o

@@ -507,8 +507,7 @@ begin
   if exists (select from public.trigger_sources s where s.tenant_id = r.tenant_id) then
     wakes := wakes || app.pull_triggers(r, p_outcome);
   end if;
-  perform app.note_outcome(r, p_outcome);
-  return wakes;
+  return wakes || app.note_outcome(r, p_outcome);
 end
 $$;
 --> statement-breakpoint

@@ -365,7 +365,7 @@ begin
   for child in
     select c.id from public.runs c
     where c.tenant_id = p_tenant and c.parent_run_id = p_run and c.finished_at is null
-      and c.parent_step_key is not null and coalesce(c.parent_step_key = p_step, true)
+      and c.parent_step_key is not null and coalesce(split_part(c.parent_step_key, '.', 1) = p_step, true)
     order by c.id
   loop
     wakes := wakes || coalesce(app.stop_run(p_tenant, child)->'wakes', '[]');
@@ -414,10 +414,9 @@ begin
     answer = null, answer_key = null, started_at = coalesce(t.started_at, clock_timestamp()), finished_at = clock_timestamp(),
     error = case when p_as = 'failed' then jsonb_build_object('code', 'marked', 'message', 'Marked as failed: ' || p_reason) end
   where t.tenant_id = tenant and t.run_id = p_run and t.key = p_key and t.map_index = 0;
-  update public.steps t
-  set state = 'cancelled', finished_at = clock_timestamp(), fence = t.fence + 1, lease_until = null, claimed_by = null
-  where s.map_total is not null and t.tenant_id = tenant and t.run_id = p_run and t.key = p_key and t.map_index > 0
-    and t.state in ('ready', 'running', 'waiting');
+  if s.map_total is not null then
+    perform app.cancel_items(s);
+  end if;
   if r.unfinished > 1 then
     moved := app.propagate(tenant, p_run, array[p_key], p_as);
     finished := 1 + (select count(*) from unnest(moved.states) m where m = 'skipped');

@@ -13,6 +13,9 @@ alter table public.runs add column logs integer not null default 0, add column s
 -- Of a step and its items together.
 alter table public.steps add column log_lines integer, add column log_bytes integer;
 --> statement-breakpoint
+-- Until when somebody tells a channel what stands there.
+alter table public.outbox add column taken_until timestamptz;
+--> statement-breakpoint
 grant update (max_run_ms, retention_days) on public.tenants to weir_app;
 --> statement-breakpoint
 create index tenants_forgotten on public.tenants (forgotten_at nulls first);
@@ -99,11 +102,12 @@ declare
   had record;
   kept integer;
   kept_bytes integer;
+  step text := split_part(p_key, '.', 1);
 begin
   perform app.guard('run', p_run);
   select logs into last from public.runs where tenant_id = tenant and id = p_run for no key update;
   select coalesce(log_lines, 0) as lines, coalesce(log_bytes, 0) as bytes into had
-  from public.steps where tenant_id = tenant and run_id = p_run and key = p_key and map_index = 0;
+  from public.steps where tenant_id = tenant and run_id = p_run and key = step and map_index = 0;
   if last is null or had.lines is null or had.lines > 1000 then
     return;
   end if;
@@ -126,7 +130,7 @@ begin
   end if;
   update public.runs set logs = last + kept where tenant_id = tenant and id = p_run;
   update public.steps set log_lines = had.lines + kept, log_bytes = had.bytes + kept_bytes
-  where tenant_id = tenant and run_id = p_run and key = p_key and map_index = 0;
+  where tenant_id = tenant and run_id = p_run and key = step and map_index = 0;
 end
 $$;
 --> statement-breakpoint
@@ -136,22 +140,26 @@ revoke all on function app.write_log(text, text, integer, jsonb) from public;
 --> statement-breakpoint
 grant execute on function app.write_log(text, text, integer, jsonb) to weir_app;
 --> statement-breakpoint
--- Hands a notice to every channel that the version's definition names for one of p_on: once each, whatever it lists.
-create function app.notify(p_tenant text, p_version text, p_on text[], p_alert text, p_words text, p_body jsonb) returns void
+-- Hands a notice to every channel that the version's definition names for one of p_on: once each, whatever it lists. Returns
+-- the messages to publish now; the tick publishes what is still there after p_later.
+create function app.notify(p_tenant text, p_version text, p_on text[], p_alert text, p_words text, p_body jsonb, p_later interval) returns jsonb
 language sql
 as $$
-  insert into public.outbox (tenant_id, kind, payload, send_after)
-  select distinct on (n->>'to') p_tenant, 'notify', jsonb_strip_nulls(jsonb_build_object(
-      'channel', n->>'to', 'alertId', p_alert, 'subject', p.name || ': ' || p_words,
-      'body', p_body || jsonb_build_object('alertId', p_alert, 'pipelineId', p.id, 'pipeline', p.name))), now()
-  from public.pipeline_versions v
-  join public.pipelines p on p.tenant_id = v.tenant_id and p.id = v.pipeline_id
-  cross join lateral jsonb_array_elements(v.definition->'notify') n
-  where v.tenant_id = p_tenant and v.id = p_version and n->'on' ?| p_on
+  with handed as (
+    insert into public.outbox (tenant_id, kind, payload, send_after)
+    select distinct on (n->>'to') p_tenant, 'notify', jsonb_strip_nulls(jsonb_build_object(
+        'channel', n->>'to', 'alertId', p_alert, 'subject', p.name || ': ' || p_words,
+        'body', p_body || jsonb_build_object('alertId', p_alert, 'pipelineId', p.id, 'pipeline', p.name))), now() + p_later
+    from public.pipeline_versions v
+    join public.pipelines p on p.tenant_id = v.tenant_id and p.id = v.pipeline_id
+    cross join lateral jsonb_array_elements(v.definition->'notify') n
+    where v.tenant_id = p_tenant and v.id = p_version and n->'on' ?| p_on
+    returning id)
+  select coalesce(jsonb_agg(jsonb_build_object('id', id, 'job', 'notify') order by id), '[]') from handed
 $$;
 --> statement-breakpoint
--- Raises an alert and hands out its notices, unless that has been done already.
-create function app.raise_alert(p_alert public.alerts, p_version text, p_on text, p_words text) returns boolean
+-- Raises an alert and hands out its notices as app.notify does, unless that has been done already.
+create function app.raise_alert(p_alert public.alerts, p_version text, p_on text, p_words text, p_later interval) returns jsonb
 language plpgsql
 as $$
 declare
@@ -163,12 +171,11 @@ begin
     case when p_alert.state = 'resolved' then clock_timestamp() end)
   on conflict do nothing;
   if not found then
-    return false;
+    return '[]';
   end if;
-  perform app.notify(p_alert.tenant_id, p_version, array[p_on], made, p_words, jsonb_strip_nulls(jsonb_build_object(
+  return app.notify(p_alert.tenant_id, p_version, array[p_on], made, p_words, jsonb_strip_nulls(jsonb_build_object(
     'kind', p_alert.kind, 'level', nullif(p_alert.level, 0), 'runId', p_alert.run_id, 'scheduleId', p_alert.schedule_id,
-    'dueAt', p_alert.due_at, 'detail', p_alert.detail)));
-  return true;
+    'dueAt', p_alert.due_at, 'detail', p_alert.detail)), p_later);
 end
 $$;
 --> statement-breakpoint
@@ -182,9 +189,9 @@ create function app.first_look(p_within_ms bigint, p_trigger text, p_scheduled_f
 language sql stable
 as $$ select app.sla_since(p_trigger, p_scheduled_for, now()) + p_within_ms * 0.8 * interval '1 ms' $$;
 --> statement-breakpoint
--- Says how late a locked run is: warned at 80 % of its time, late at 100 %, and again at 200, 300 and 400 %. Returns when to
--- look again.
-create function app.note_lateness(r public.runs) returns timestamptz
+-- Says how late a locked run is: warned at 80 % of its time, late at 100 %, and again at 200, 300 and 400 %. Tells when to
+-- look again, and what to publish as app.notify does.
+create function app.note_lateness(r public.runs, p_later interval, out look_at timestamptz, out wakes jsonb)
 language plpgsql
 as $$
 declare
@@ -193,6 +200,7 @@ declare
   threshold record;
   alert public.alerts;
 begin
+  wakes := '[]';
   select (v.definition->'sla'->>'withinMs')::bigint * interval '1 ms' into allowed
   from public.pipeline_versions v where v.tenant_id = r.tenant_id and v.id = r.version_id;
   for threshold in
@@ -206,7 +214,8 @@ begin
     order by l.share
   loop
     if threshold.at > clock_timestamp() then
-      return threshold.at;
+      look_at := threshold.at;
+      return;
     end if;
     alert := null;
     alert.tenant_id := r.tenant_id;
@@ -215,24 +224,25 @@ begin
     alert.pipeline_id := r.pipeline_id;
     alert.run_id := r.id;
     alert.detail := jsonb_build_object('since', since, 'withinMs', extract(epoch from allowed)::bigint * 1000);
-    perform app.raise_alert(alert, r.version_id, threshold.name, threshold.words);
+    wakes := wakes || app.raise_alert(alert, r.version_id, threshold.name, threshold.words, p_later);
   end loop;
-  return null;
 end
 $$;
 --> statement-breakpoint
 -- What a run's end says: whether it came late, whether it failed, and whether its pipeline works again. Called by
--- app.after_run, in the transaction that ends the run.
-create function app.note_outcome(r public.runs, p_outcome text) returns void
+-- app.after_run, in the transaction that ends the run. Returns the messages to publish then.
+create function app.note_outcome(r public.runs, p_outcome text) returns jsonb
 language plpgsql
 as $$
 declare
   alert public.alerts;
   before record;
+  later constant interval := '60 s';
+  wakes jsonb := '[]';
 begin
   if r.sla_at is not null then
     if r.sla_at <= clock_timestamp() then
-      perform app.note_lateness(r);
+      wakes := (app.note_lateness(r, later)).wakes;
     end if;
     update public.alerts set state = 'resolved', resolved_at = clock_timestamp()
     where tenant_id = r.tenant_id and run_id = r.id and kind in ('warned', 'late', 'escalated') and state = 'open';
@@ -246,12 +256,12 @@ begin
       select jsonb_build_object('step', s.key) || coalesce(s.error, '{}') from public.steps s
       where s.tenant_id = r.tenant_id and s.run_id = r.id and s.map_index = 0 and s.state = 'failed'
       order by s.finished_at limit 1), '{}');
-    perform app.raise_alert(alert, r.version_id, 'failed', 'a run failed');
+    wakes := wakes || app.raise_alert(alert, r.version_id, 'failed', 'a run failed', later);
   elsif p_outcome in ('succeeded', 'succeeded_with_warnings') then
-    perform app.notify(r.tenant_id, r.version_id,
+    wakes := wakes || app.notify(r.tenant_id, r.version_id,
       case p_outcome when 'succeeded' then array['succeeded'] else array['succeeded', 'warning'] end, null,
       case p_outcome when 'succeeded' then 'a run succeeded' else 'a run succeeded with warnings' end,
-      jsonb_build_object('kind', p_outcome, 'runId', r.id));
+      jsonb_build_object('kind', p_outcome, 'runId', r.id), later);
     select a.id, a.kind, a.run_id into before from public.alerts a
     where a.tenant_id = r.tenant_id and a.pipeline_id = r.pipeline_id and a.kind in ('failed', 'recovered')
     order by a.at desc limit 1;
@@ -260,16 +270,17 @@ begin
       alert.state := 'resolved';
       alert.recovers := before.id;
       alert.detail := jsonb_build_object('failedRunId', before.run_id);
-      perform app.raise_alert(alert, r.version_id, 'recovered', 'its runs succeed again');
+      wakes := wakes || app.raise_alert(alert, r.version_id, 'recovered', 'its runs succeed again', later);
       update public.alerts set state = 'resolved', resolved_at = clock_timestamp()
       where tenant_id = r.tenant_id and pipeline_id = r.pipeline_id and kind = 'failed' and state = 'open';
     end if;
   end if;
+  return wakes;
 end
 $$;
 --> statement-breakpoint
 -- The tick's look for what is late, across tenants: open runs whose time for it has come, and schedules that should have
--- fired p_grace ago. At most p_limit of each a call; what somebody else is moving now is looked at by the next one.
+-- fired p_grace ago. Their notices are there for the same tick to publish. At most p_limit of each a call; what somebody else is moving now is looked at by the next one.
 create function app.look_for_lateness(p_limit integer, p_grace interval) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -284,7 +295,7 @@ begin
     select * from public.runs where finished_at is null and sla_at <= clock_timestamp()
     order by sla_at limit p_limit for no key update skip locked
   loop
-    update public.runs set sla_at = coalesce(app.note_lateness(r), 'infinity') where tenant_id = r.tenant_id and id = r.id;
+    update public.runs set sla_at = coalesce((app.note_lateness(r, '0 s')).look_at, 'infinity') where tenant_id = r.tenant_id and id = r.id;
     raised := raised + 1;
   end loop;
   for s in
@@ -302,7 +313,7 @@ begin
     alert.pipeline_id := s.pipeline_id;
     alert.schedule_id := s.schedule_id;
     alert.due_at := s.due_at;
-    perform app.raise_alert(alert, s.version_id, 'late', 'its schedule did not fire');
+    perform app.raise_alert(alert, s.version_id, 'late', 'its schedule did not fire', '0 s');
     raised := raised + 1;
   end loop;
   update public.alerts a set state = 'resolved', resolved_at = clock_timestamp()

@@ -567,7 +567,7 @@ begin
   values (p_tenant, made, 'refused', p_pipeline, p_quota, p_month, jsonb_build_object('quota', p_quota, 'refused', p_refused,
     'triggers', jsonb_build_object(p_trigger, p_refused), 'lastAt', clock_timestamp()));
   perform app.notify(p_tenant, p_version, array['failed', 'late'], made, 'it cannot start, the quota ' || p_quota || ' is used up',
-    jsonb_build_object('kind', 'refused', 'detail', jsonb_build_object('quota', p_quota, 'trigger', p_trigger)));
+    jsonb_build_object('kind', 'refused', 'detail', jsonb_build_object('quota', p_quota, 'trigger', p_trigger)), interval '0');
 end
 $$;
 --> statement-breakpoint

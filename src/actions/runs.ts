@@ -17,6 +17,7 @@ import {
   type Step,
 } from '#src/db/runs.ts'
 import { newId, type PipelineId, type RunId } from '#src/domain/id.ts'
+import { indexOfItem } from '#src/domain/item-place.ts'
 import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
 import { Problem } from '#src/domain/problem.ts'
@@ -139,15 +140,15 @@ export async function readItems(
   ctx: Context,
   id: RunId,
   key: string,
-  state: StepState | undefined,
+  filter: { state?: StepState | undefined; outer?: number | undefined },
   page: PageRequest,
 ): Promise<Page<Item>> {
   allow(ctx, 'runs:read', { kind: 'run', id })
   const after = Number(page.after?.[0] ?? 0)
   const found = toPage(
-    await listItems(ctx.tenantDb, id, key, { state, after }, page.limit),
+    await listItems(ctx.tenantDb, id, key, { ...filter, after }, page.limit),
     page.limit,
-    ({ item }) => [String(item)],
+    (item) => [String(indexOfItem(item))],
   )
   return can(ctx.actor, 'runs:write') ? found : { ...found, items: found.items.map(withoutCallback) }
 }

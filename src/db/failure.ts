@@ -54,6 +54,11 @@ export function stepFailureOf(error: unknown, doing: string): unknown {
   const code = sqlStateOf(error)
   if (code === 'WE001') return new StepLost('the step went to another delivery', { cause: error })
   if (code === 'WE002') return new RunCancelled('the run is being cancelled', { cause: error })
+  if (code === 'WE006')
+    return new StepFailure(
+      'too_many_items',
+      `${doing}: with the items of this map the run would have more than 100,000, which is the most for all maps of a run; give it fewer, or start a run of another pipeline for each part.`,
+    )
   if (error instanceof StepFailure || error instanceof StepLost || error instanceof RunCancelled) return error
   if (code === '57014') return new StepFailure('timeout', `${doing}: ${reasons[code]}.`, { cause: error })
   if (isUnavailable(error)) return error

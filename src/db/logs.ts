@@ -19,6 +19,7 @@ export const logWrite = (
 })
 
 export type LogFilter = {
+  /** With its items, and those of maps inside of it. */
   step?: string | undefined
   /** And what is graver. */
   level?: LogLevel | undefined
@@ -36,7 +37,7 @@ export function linesAfter(
 ): SQL {
   const wanted = [
     sql`tenant_id = ${db.tenantId} and run_id = ${runId} and seq > ${after}`,
-    ...(step === undefined ? [] : [sql`step_key = ${step}`]),
+    ...(step === undefined ? [] : [sql`(step_key = ${step} or starts_with(step_key, ${`${step}.`}))`]),
     ...(level === undefined ? [] : [sql`level = any(${sql.param(levelsFrom(level))}::text[])`]),
     ...(search === undefined ? [] : [sql`message ilike ${`%${search.replaceAll(/[\\%_]/g, '\\$&')}%`}`]),
   ]

@@ -62,7 +62,7 @@ export function outboxIdIn(results: readonly StatementResult[], mark: string): n
 /** Undefined when it is out already. */
 export async function findInOutbox(
   db: TenantDb,
-  kind: 'call' | 'notify',
+  kind: 'call',
   id: number,
 ): Promise<{ payload: unknown; attempts: number; createdAt: Date } | undefined> {
   const [result] = await db.statements([
@@ -78,6 +78,37 @@ export async function findInOutbox(
     attempts: Number(row['attempts']),
     createdAt: new Date(String(row['created_at'])),
   }
+}
+
+/**
+ * Takes a notice to tell it, so that nobody else does meanwhile, however often its message comes. Undefined when somebody
+ * has it, or it is out already. Who dies with it leaves it to the tick, when its time is over.
+ */
+export async function takeNotice(
+  db: TenantDb,
+  id: number,
+  forMs: number,
+): Promise<{ payload: unknown; createdAt: Date } | undefined> {
+  const [result] = await db.statements([
+    {
+      text: `update outbox set taken_until = clock_timestamp() + $3 * interval '1 ms'
+        where tenant_id = $1 and id = $2 and kind = 'notify' and coalesce(taken_until < clock_timestamp(), true)
+        returning payload, created_at`,
+      params: [db.tenantId, id, forMs],
+    },
+  ])
+  const [row] = result?.rows ?? []
+  return row && { payload: row['payload'], createdAt: new Date(String(row['created_at'])) }
+}
+
+/** Lets whoever comes next tell it. */
+export async function leaveNotice(db: TenantDb, id: number): Promise<void> {
+  await db.statements([
+    {
+      text: 'update outbox set taken_until = null where tenant_id = $1 and id = $2',
+      params: [db.tenantId, id],
+    },
+  ])
 }
 
 export async function removeFromOutbox(db: TenantDb, id: number): Promise<void> {

@@ -10,8 +10,8 @@ import type { RunState, RunTrigger } from '#src/domain/run-state.ts'
 import type { TenantDb } from './database.ts'
 import { statement, type Statement } from './statement.ts'
 
-/** A wake-up in the outbox that is to be published now; `notBefore` where it has to wait. */
-export type Wake = { id: number; runId?: RunId; notBefore?: string | null }
+/** A message in the outbox that is to be published now: a wake-up, `notBefore` where it has to wait, or a notice. */
+export type Wake = { id: number; runId?: RunId; notBefore?: string | null; job?: 'notify' }
 
 export type ClaimedStep = {
   key: string
@@ -29,6 +29,8 @@ export type ClaimedStep = {
   answer?: Json | null
   /** What the steps that it names have given. */
   outputs?: Record<string, Json> | null
+  /** Of an item of a map inside another one: the item that the map stands in, and what the steps before it have given. */
+  around?: { item: Json; outputs: Record<string, Json> | null } | null
 }
 
 /** What a run goes by: it never changes. */
@@ -77,8 +79,8 @@ export type StepResult = {
   output?: Record<string, Json>
   /** For waiting: what an answer has to name. */
   answerKey?: string
-  /** For waiting: items to be worked on, so many at once. */
-  map?: { total: number; atOnce: number }
+  /** For waiting: items to be worked on, so many at once; the first ones may have ended already. */
+  map?: { total: number; atOnce: number; ended: number }
 }
 
 export type Completion = { runState: RunState; step?: ClaimedStep | null; wakes: Wake[] }

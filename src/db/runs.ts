@@ -1,5 +1,6 @@
-import { and, eq, gt, sql } from 'drizzle-orm'
+import { and, between, eq, gt, sql } from 'drizzle-orm'
 import type { PipelineId, RunId } from '#src/domain/id.ts'
+import { itemsInside, placeOfItem, span, type ItemPlace } from '#src/domain/item-place.ts'
 import { notFound } from '#src/domain/problem.ts'
 import type { Role } from '#src/domain/role.ts'
 import type { RunState, RunTrigger, StepState } from '#src/domain/run-state.ts'
@@ -102,26 +103,24 @@ export type Step = {
   items: { total: number; open: number } | null
 }
 
-/** One item of a map; its number begins with 1. */
-export type Item = Omit<
-  Step,
-  'key' | 'kind' | 'items' | 'copiedFrom' | 'rowsIn' | 'rowsOut' | 'rowsRejected'
-> & {
-  item: number
-}
+/** One item of a map; its number begins with 1. `items` are those of the map inside it that it has come to last. */
+export type Item = Omit<Step, 'key' | 'kind' | 'copiedFrom' | 'rowsIn' | 'rowsOut' | 'rowsRejected'> &
+  ItemPlace
 
-/** Whose answer a step waits for, where that is a person or whoever is told the address; `item` is the number of a map's. */
+/** Whose answer a step waits for, where that is a person or whoever is told the address; of an item of a map with its place. */
 export type WaitsFor = {
   approval?: { message?: string; roles: Role[] }
   callback?: { url: string }
-  item?: number
-}
+} & Partial<ItemPlace>
 
 const waitsFor = sql<WaitsFor | null>`case when ${steps.state} = 'waiting'
   and coalesce(${steps.cursor}->'inner', ${steps.cursor}) ?| array['approval', 'callback'] then jsonb_strip_nulls(jsonb_build_object(
     'approval', coalesce(${steps.cursor}->'inner', ${steps.cursor})->'approval',
     'callback', coalesce(${steps.cursor}->'inner', ${steps.cursor})->'callback',
-    'item', nullif(${steps.mapIndex}, 0))) end`
+    'item', nullif(${steps.mapIndex} % ${sql.raw(String(span))}, 0), 'outer', nullif(${steps.mapIndex} / ${sql.raw(String(span))}, 0))) end`
+
+const itemCounts = sql<Step['items']>`case when ${steps.mapTotal} is not null then
+  jsonb_build_object('total', ${steps.mapTotal}, 'open', coalesce(${steps.mapOpen}, 0)) end`
 
 export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: Step[] }> {
   const [[run], stepRows] = await db.run(
@@ -140,8 +139,7 @@ export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: St
         startedAt: steps.startedAt,
         finishedAt: steps.finishedAt,
         waitsFor,
-        items: sql<Step['items']>`case when ${steps.mapTotal} is not null then
-          jsonb_build_object('total', ${steps.mapTotal}, 'open', coalesce(${steps.mapOpen}, 0)) end`,
+        items: itemCounts,
       })
       .from(steps)
       .where(and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id), eq(steps.mapIndex, 0)))
@@ -151,30 +149,53 @@ export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: St
   return { ...run, steps: stepRows }
 }
 
-/** Items of a mapped step that have begun, by their numbers; one more than `limit` says that there are further ones. */
+/** Whether the version has this map inside of that step. */
+const hasInner = (outer: string, inner: string) => sql`exists (
+  select from runs r
+  join pipeline_versions v on v.tenant_id = r.tenant_id and v.id = r.version_id
+  cross join jsonb_array_elements(v.definition->'steps') o
+  cross join jsonb_array_elements(o->'map'->'steps') i
+  where r.tenant_id = ${steps.tenantId} and r.id = ${steps.runId} and o->>'id' = ${outer} and i->>'id' = ${inner}
+    and i->>'kind' = 'map')`
+
+/**
+ * Items of a mapped step, or of a map inside of one (outer.inner), that have begun, by their numbers; one more than `limit`
+ * says that there are further ones.
+ * @param after the number by which the database knows the last one seen
+ */
 export async function listItems(
   db: TenantDb,
   id: RunId,
   key: string,
-  { state, after }: { state?: StepState | undefined; after: number },
+  { state, outer, after }: { state?: StepState | undefined; outer?: number | undefined; after: number },
   limit: number,
 ): Promise<Item[]> {
+  const [stepKey = key] = key.split('.')
+  const inner = stepKey === key ? undefined : key.slice(stepKey.length + 1)
+  const inside = outer === undefined ? undefined : itemsInside(outer)
   const [[step], found] = await db.run(
     db.sql
       .select({ key: steps.key })
       .from(steps)
       .where(
-        and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id), eq(steps.key, key), eq(steps.mapIndex, 0)),
+        and(
+          eq(steps.tenantId, db.tenantId),
+          eq(steps.runId, id),
+          eq(steps.key, stepKey),
+          eq(steps.mapIndex, 0),
+          inner === undefined ? undefined : hasInner(stepKey, inner),
+        ),
       ),
     db.sql
       .select({
-        item: steps.mapIndex,
+        index: steps.mapIndex,
         state: steps.state,
         attempt: steps.attempt,
         error: steps.error,
         startedAt: steps.startedAt,
         finishedAt: steps.finishedAt,
         waitsFor,
+        items: itemCounts,
       })
       .from(steps)
       .where(
@@ -183,6 +204,7 @@ export async function listItems(
           eq(steps.runId, id),
           eq(steps.key, key),
           gt(steps.mapIndex, after),
+          inside && between(steps.mapIndex, inside.from, inside.to),
           state && eq(steps.state, state),
         ),
       )
@@ -190,7 +212,7 @@ export async function listItems(
       .limit(limit + 1),
   )
   if (!step) throw notFound('step')
-  return found
+  return found.map(({ index, ...item }) => ({ ...item, ...placeOfItem(index) }))
 }
 
 export type QualityResult = {

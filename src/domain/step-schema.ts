@@ -3,6 +3,7 @@ import { columnTypes } from './column.ts'
 import { columnName as column } from './column-name.ts'
 import { duration, longerThanNothing } from './duration.ts'
 import { callSchema } from './call-schema.ts'
+import { mostItems } from './item-place.ts'
 import { connectionName, name, pipelineName } from './names.ts'
 import { rule } from './rule.ts'
 import { whens } from './run-state.ts'
@@ -46,7 +47,6 @@ const reserved = [
 /** What is parsed by a schema of its own, chosen by its keys. */
 const later = z.record(z.string(), z.unknown())
 
-export const mostItems = 10_000
 export const mostInnerSteps = 100
 
 const date = z.string().refine((text) => isTemplate(text) || z.iso.date().safeParse(text).success, {

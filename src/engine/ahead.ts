@@ -1,16 +1,13 @@
 import type { TenantDb } from '#src/db/database.ts'
 import type { ClaimedRun, StepResult } from '#src/db/run-moves.ts'
-import { holds } from '#src/domain/condition.ts'
-import { StepFailure } from '#src/domain/failure.ts'
 import type { Json } from '#src/domain/json.ts'
 import type { Step } from '#src/domain/step.ts'
 import type { Budget } from './budget.ts'
-import { executeStep } from './execute.ts'
-import { following, type Ended } from './following.ts'
-import { namesOf } from './names.ts'
+import { following } from './following.ts'
 import type { EngineServices } from './services.ts'
 import { stepLog } from './step-log.ts'
 import type { StepOutcome, Work } from './step.ts'
+import { fresh, hasEnded, think } from './think.ts'
 
 /** A step that was worked out before it was claimed, and what it came to. */
 export type Ahead = { key: string; result: StepResult }
@@ -82,17 +79,6 @@ export async function workBefore(
   return result ? [{ key: first.key, result }, ...(await workAhead(work, { result }))] : []
 }
 
-const fresh = {
-  mapIndex: 0,
-  attempt: 1,
-  fence: 0,
-  cursor: null,
-  rowsIn: 0,
-  rowsOut: 0,
-  rowsRejected: 0,
-  answer: null,
-} as const
-
 const outputOf = ({ state, output }: StepResult): Json => ({
   rowsIn: 0,
   rowsOut: 0,
@@ -100,25 +86,3 @@ const outputOf = ({ state, output }: StepResult): Json => ({
   state,
   ...output,
 })
-
-const hasEnded = (result: StepResult): result is StepResult & { state: Ended } =>
-  result.state === 'succeeded' || result.state === 'skipped'
-
-/** Undefined for all but an end that needed nobody. */
-async function think(
-  work: Work & { definition: Step },
-): Promise<(StepResult & { state: Ended }) | undefined> {
-  const { definition } = work
-  try {
-    if (definition.if && !holds(definition.if, namesOf(work)))
-      return { state: 'skipped', reason: 'condition' }
-    const onlyThinks = definition.kind === 'wait' && ('for' in definition.wait || 'until' in definition.wait)
-    if (!onlyThinks) return undefined
-    const { result, statements, afterwards } = await executeStep(work)
-    const isAlone = !statements && !afterwards && work.stepLog.pending().statements.length === 0
-    return isAlone && result.state !== 'skipped' && hasEnded(result) ? result : undefined
-  } catch (error) {
-    if (error instanceof StepFailure) return undefined
-    throw error
-  }
-}

@@ -14,13 +14,14 @@ import {
 import { holds } from '#src/domain/condition.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { RunId, TenantId } from '#src/domain/id.ts'
+import { placeOfItem } from '#src/domain/item-place.ts'
 import { resolveParameters } from '#src/domain/parameters.ts'
 import type { Step } from '#src/domain/pipeline.ts'
 import { retryDelayMs } from '#src/domain/retry.ts'
 import { workAhead, type Ahead } from './ahead.ts'
 import { startBudget, type Budget } from './budget.ts'
 import { executeStep } from './execute.ts'
-import { executeItem } from './item.ts'
+import { definitionOf, executeItem } from './item.ts'
 import { rememberVersion, versionOfRun } from './known-versions.ts'
 import { namesOf } from './names.ts'
 import { wakeMessages } from './wake.ts'
@@ -102,7 +103,7 @@ async function workOn(
   delivery: Delivery,
   budget: Budget,
 ): Promise<Completion | undefined> {
-  const definition = run.definition.steps.find((step) => step.id === claimed.key)
+  const definition = definitionOf(run, claimed.key)
   if (!definition) throw new Error(`the definition of ${run.id} has no step ${claimed.key}`)
   const remainingMs = run.deadlineAt ? Date.parse(run.deadlineAt) - services.now().getTime() : undefined
   const limit = timeLimit(definition.timeoutMs, claimed, services.now(), remainingMs)
@@ -137,7 +138,7 @@ async function workOn(
       ahead,
     )
   } catch (thrown) {
-    const error = stepFailureOf(lease.signal.aborted ? lease.signal.reason : thrown, `step ${claimed.key}`)
+    const error = stepFailureOf(lease.signal.aborted ? lease.signal.reason : thrown, wordsOf(claimed))
     if (error instanceof StepLost) throw error
     const result = resultOf(error, definition, run, claimed, services, limit)
     if (!result) throw error
@@ -228,10 +229,15 @@ async function complete(
     await outcome.afterwards?.(results).catch(() => undefined)
     return results.at(-1)?.rows[0]?.['value'] as Completion
   } catch (thrown) {
-    const error = stepFailureOf(thrown, `step ${step.key}`)
+    const error = stepFailureOf(thrown, wordsOf(step))
     if (!(error instanceof StepFailure) || error.code !== 'sql_failed') throw error
     throw (await outcome.explain?.().catch(() => undefined)) ?? error
   }
+}
+
+function wordsOf({ key, mapIndex }: ClaimedStep): string {
+  const { outer, item } = placeOfItem(mapIndex)
+  return [`step ${key}`, item > 0 && `item ${item}`, outer && `of item ${outer}`].filter(Boolean).join(', ')
 }
 
 function refuseHopeless(

@@ -1,4 +1,4 @@
-import type { ClaimedStep } from '#src/db/run-moves.ts'
+import type { ClaimedRun, ClaimedStep } from '#src/db/run-moves.ts'
 import type { Statement } from '#src/db/statement.ts'
 import { holds } from '#src/domain/condition.ts'
 import type { Json } from '#src/domain/json.ts'
@@ -6,13 +6,9 @@ import type { Step } from '#src/domain/step.ts'
 import { executeStep } from './execute.ts'
 import { namesOf } from './names.ts'
 import type { StepOutcome, StepWork, Work } from './step.ts'
-import { itemsOf } from './steps/map.ts'
 
 /** Which inner step is next, where that one has got to, what the ones before have given. */
 type Place = { at: number; inner: ClaimedStep['cursor']; outputs: Record<string, Json> }
-
-/** Where a map inside a map has got to: its items come one after the other. */
-type Within = { items: Json[]; results: Json[]; place: Place }
 
 /** Either all is done, or the item has to stop here with what this step has come to. */
 type Progress = { outputs: Record<string, Json> } | { stopped: StepOutcome; place: Place }
@@ -27,9 +23,19 @@ function gather(effects: Effects, { statements = [], afterwards }: StepOutcome):
   if (afterwards) effects.afterwards.push(afterwards)
 }
 
+/** What a row of steps does, by its key; a map inside another one is retried as that one where it does not say how. */
+export function definitionOf({ definition }: ClaimedRun, key: string): Step | undefined {
+  const [id, inner] = key.split('.')
+  const step = definition.steps.find((one) => one.id === id)
+  if (inner === undefined || step?.kind !== 'map') return step
+  const found = step.map.steps.find((one) => one.id === inner)
+  const retry = found?.retry ?? step.retry
+  return found && { ...found, ...(retry ? { retry } : {}) }
+}
+
 /**
  * The inner steps of a map for one item, one after the other. What they want written is written together when the item
- * waits or ends, so an item that is taken over does nothing twice.
+ * waits or ends, so an item that is taken over does nothing twice. For a map among them the item waits as a step does.
  */
 export async function executeItem(work: StepWork<'map'>): Promise<StepOutcome> {
   const { definition, claimed } = work
@@ -39,8 +45,9 @@ export async function executeItem(work: StepWork<'map'>): Promise<StepOutcome> {
     ...(claimed.cursor as Partial<Place & { item: Json }> | null),
   }
   const effects: Effects = { statements: [], afterwards: [] }
-  const items = [{ as, value: item, index: claimed.mapIndex }]
-  const progress = await follow({ ...work, items }, steps, place, effects)
+  const items = [...itemAround(work), { as, value: item }]
+  const innerOutputs = claimed.around?.outputs ?? {}
+  const progress = await follow({ ...work, items, innerOutputs }, steps, place, effects)
   const { statements } = effects
   const afterwards: StepOutcome['afterwards'] = async (results) => {
     for (const each of effects.afterwards) await each(results)
@@ -57,6 +64,11 @@ export async function executeItem(work: StepWork<'map'>): Promise<StepOutcome> {
   }
 }
 
+function itemAround({ run, claimed: { key, around } }: Work): { as: string; value: Json }[] {
+  const outer = definitionOf(run, key.split('.')[0] ?? key)
+  return around && outer?.kind === 'map' ? [{ as: outer.map.as, value: around.item }] : []
+}
+
 async function follow(work: Work, steps: readonly Step[], place: Place, effects: Effects): Promise<Progress> {
   const outputs = { ...place.outputs }
   let { inner } = place
@@ -66,8 +78,7 @@ async function follow(work: Work, steps: readonly Step[], place: Place, effects:
     const claimed = { ...work.claimed, cursor: inner, answer }
     const own = { ...work, claimed, innerOutputs: { ...work.innerOutputs, ...outputs }, definition: step }
     if (step.if && inner === null && !holds(step.if, namesOf(own))) continue
-    const outcome =
-      step.kind === 'map' ? await followMap({ ...own, definition: step }, effects) : await executeStep(own)
+    const outcome = await executeStep(own)
     gather(effects, outcome)
     const { result } = outcome
     if (result.state !== 'succeeded')
@@ -77,31 +88,4 @@ async function follow(work: Work, steps: readonly Step[], place: Place, effects:
     answer = null
   }
   return { outputs }
-}
-
-/** A map inside a map: within one item, so that the outer map's limit is the limit of both. */
-async function followMap(work: StepWork<'map'>, effects: Effects): Promise<StepOutcome> {
-  const { as, steps } = work.definition.map
-  const within: Within = (work.claimed.cursor as Within | null) ?? {
-    items: itemsOf(work),
-    results: [],
-    place: beginning,
-  }
-  const { items, results } = within
-  let { place } = within
-  let { claimed } = work
-  for (const value of items.slice(results.length)) {
-    const own = { ...work, claimed, items: [...(work.items ?? []), { as, value, index: results.length + 1 }] }
-    const progress = await follow(own, steps, place, effects)
-    if ('stopped' in progress) {
-      const { stopped } = progress
-      const cursor: Within = { items, results, place: progress.place }
-      // What it wants written was gathered where it stopped.
-      return { result: { ...stopped.result, cursor } }
-    }
-    results.push(progress.outputs)
-    place = beginning
-    claimed = { ...claimed, cursor: null, answer: null }
-  }
-  return { result: { state: 'succeeded', rowsOut: 0, output: { items: items.length, results } } }
 }

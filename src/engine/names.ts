@@ -19,6 +19,5 @@ export const markOf = ({
   run,
   claimed: { key, mapIndex, fence },
   definition,
-  items = [],
-}: Pick<Work, 'run' | 'claimed' | 'items'> & { definition: { id: string } }): string =>
-  [run.id, key, mapIndex, fence, definition.id, ...items.slice(1).map(({ index }) => index)].join('.')
+}: Pick<Work, 'run' | 'claimed'> & { definition: { id: string } }): string =>
+  [run.id, key, mapIndex, fence, definition.id].join('.')

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { sendNotice } from '#src/connectors/channels.ts'
 import { findChannelNamed, noteFailure } from '#src/db/channels.ts'
 import type { TenantDb } from '#src/db/database.ts'
-import { findInOutbox, removeFromOutbox } from '#src/db/outbox.ts'
+import { leaveNotice, removeFromOutbox, takeNotice } from '#src/db/outbox.ts'
 import { SealBroken } from '#src/db/secrets.ts'
 import type { Channel, Notice } from '#src/domain/channel.ts'
 import { StepFailure } from '#src/domain/failure.ts'
@@ -20,16 +20,20 @@ const noticePayload = z.object({
 /** A notice that could not be sent for so long is not sent any more. */
 const longestMs = 24 * 3_600_000
 
+/** Longer than any channel is waited for. */
+const tellingMs = 60_000
+
 /**
- * Tells a channel what waits in the outbox, and then forgets it. It may be told twice, under the same id; what cannot
- * arrive is noted on the channel.
+ * Tells a channel what waits in the outbox, and then forgets it: once, however often the message comes. Only what was told
+ * by a Worker that died before it could forget it is told again, under the same id; what cannot arrive is noted on the
+ * channel.
  */
 export async function deliverNotice(
   services: EngineServices,
   { tenantId, outboxId }: { tenantId: TenantId; outboxId: number },
 ): Promise<void> {
   const db = services.database.tenant(tenantId, 'job')
-  const found = await findInOutbox(db, 'notify', outboxId)
+  const found = await takeNotice(db, outboxId, tellingMs)
   if (!found) return
   const { channel: name, subject, alertId, body } = noticePayload.parse(found.payload)
   const channel = await findChannelNamed(db, name)
@@ -42,7 +46,12 @@ export async function deliverNotice(
       body,
     }
     const isTooOld = services.now().getTime() - found.createdAt.getTime() > longestMs
-    await tell(services, db, channel, notice, isTooOld)
+    try {
+      await tell(services, db, channel, notice, isTooOld)
+    } catch (error) {
+      await leaveNotice(db, outboxId)
+      throw error
+    }
   } else services.log({ event: 'notice.nobody', tenantId, channel: name })
   await removeFromOutbox(db, outboxId)
 }

@@ -18,7 +18,7 @@ export type Work = {
   run: ClaimedRun
   claimed: ClaimedStep
   /** Of a map: the item that the inner steps work on, after that of the map around it. */
-  items?: readonly { as: string; value: Json; index: number }[]
+  items?: readonly { as: string; value: Json }[]
   /** What the inner steps before have given. */
   innerOutputs?: Record<string, Json>
   budget: Budget

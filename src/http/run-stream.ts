@@ -5,6 +5,7 @@ import { watchLive } from '#src/cache/live.ts'
 import type { LogLine } from '#src/db/logs.ts'
 import type { Place, RunEvent, RunRecord } from '#src/db/run-record.ts'
 import type { RunId } from '#src/domain/id.ts'
+import { placeOfItem } from '#src/domain/item-place.ts'
 import { Problem } from '#src/domain/problem.ts'
 import type { ApiEnv } from './api.ts'
 
@@ -123,13 +124,19 @@ function* inOrder({ events, lines }: RunRecord): Generator<RunEvent | LogLine> {
   yield* lines.slice(line)
 }
 
+function placeToJson(index: number | null): { outer?: number; mapIndex?: number } {
+  if (index === null) return {}
+  const { outer, item } = placeOfItem(index)
+  return { ...(outer === undefined ? {} : { outer }), mapIndex: item }
+}
+
 export const eventToJson = (event: RunEvent) => ({
   ...event.data,
   seq: event.seq,
   at: event.at.toISOString(),
   type: event.type,
   ...(event.stepKey ? { step: event.stepKey } : {}),
-  ...(event.mapIndex === null ? {} : { mapIndex: event.mapIndex }),
+  ...placeToJson(event.mapIndex),
   actor: event.actor,
 })
 
@@ -137,7 +144,7 @@ export const lineToJson = (line: LogLine) => ({
   seq: line.seq,
   at: line.at.toISOString(),
   step: line.stepKey,
-  ...(line.mapIndex === null ? {} : { mapIndex: line.mapIndex }),
+  ...placeToJson(line.mapIndex),
   level: line.level,
   message: line.message,
 })

@@ -4,6 +4,7 @@ import { readEvents, readLogs } from '#src/actions/logs.ts'
 import { cancelRun, readItems, readQuality, readRun, readRuns, startRun } from '#src/actions/runs.ts'
 import type { Item, QualityResult, Run, Step } from '#src/db/runs.ts'
 import { ids } from '#src/domain/id.ts'
+import { mostItems } from '#src/domain/item-place.ts'
 import { logLevels } from '#src/domain/log.ts'
 import { runStates, stepStates } from '#src/domain/run-state.ts'
 import { newRoutes } from '#src/http/api.ts'
@@ -21,7 +22,9 @@ const newRun = z.strictObject({
   priority: priority.optional(),
 })
 const oneRun = z.object({ id: ids.run })
-const oneStep = z.object({ id: ids.run, step: z.string().min(1).max(100) })
+/** A map inside another one is named with that one, as outer.inner. */
+const stepKey = z.string().min(1).max(130)
+const oneStep = z.object({ id: ids.run, step: stepKey })
 const change = z.strictObject({ priority, reason: reason.optional() })
 const rerun = z.strictObject({
   from: z.string().min(1).max(100),
@@ -33,13 +36,17 @@ const mark = z.strictObject({ as: z.enum(['succeeded', 'failed']), reason })
 const eventsQuery = listQuery({ after: z.string().max(20).optional() })
 const number = z.coerce.number().int().min(0).max(999_999_999)
 const logFilters = {
-  step: z.string().min(1).max(100).optional(),
+  step: stepKey.optional(),
   /** And what is graver. */
   level: z.enum(logLevels).optional(),
   search: z.string().min(1).max(200).optional(),
   after: number.optional(),
 }
-const itemFilters = { state: z.enum(stepStates).optional() }
+const itemFilters = {
+  state: z.enum(stepStates).optional(),
+  /** Of a map inside another one: the item of that. */
+  outer: z.coerce.number().int().min(1).max(mostItems).optional(),
+}
 const filters = { pipelineId: ids.pipeline.optional(), state: z.enum(runStates).optional() }
 
 const times = (of: { startedAt: Date | null; finishedAt: Date | null }) => ({
@@ -78,12 +85,14 @@ const stepToJson = (step: Step) => ({
   ...times(step),
 })
 
-const itemToJson = ({ item, state, attempt, error, waitsFor, ...when }: Item) => ({
+const itemToJson = ({ outer, item, state, attempt, error, waitsFor, items, ...when }: Item) => ({
+  ...(outer === undefined ? {} : { outer }),
   item,
   state,
   attempt,
   ...(error ? { error } : {}),
   ...(waitsFor ? { waitsFor } : {}),
+  ...(items ? { items } : {}),
   ...times(when),
 })
 
@@ -126,10 +135,10 @@ export const runRoutes = newRoutes()
     valid('query', listQuery(itemFilters)),
     async (c) => {
       const { id, step } = c.req.valid('param')
-      const { state, limit, cursor } = c.req.valid('query')
+      const { limit, cursor, ...filter } = c.req.valid('query')
       return page(
         c,
-        await readItems(c.var.ctx, id, step, state, await pageRequest(c, { limit, cursor })),
+        await readItems(c.var.ctx, id, step, filter, await pageRequest(c, { limit, cursor })),
         itemToJson,
       )
     },

@@ -17,6 +17,7 @@ steps:
   - { id: broken, sql: "select 1 / (n - 1) as q from generate_series(1, 2) n", into: never, retry: { attempts: 1 } }
   - { id: idle, wait: { for: 1ms }, after: [broken] }
   - { id: nested, pipeline: { name: judged-child } }
+  - { id: items, map: { over: [1, 2], steps: [{ id: inner, map: { over: [1, 2, 3], as: part, steps: [{ id: rest, wait: { for: 1ms } }] } }] } }
   - { id: publish, load: { from: judged, connection: warehouse, table: public.${table}, mode: append }, after: [pause] }`
 const steps: Made[] = [
   { id: 'rows', yaml: '', dataset: 'judged', expect: () => succeeded(rows) },
@@ -24,6 +25,14 @@ const steps: Made[] = [
   { id: 'broken', yaml: '', expect: () => ({ state: 'failed' }) },
   { id: 'idle', yaml: '', expect: () => ({ state: 'succeeded' }) },
   { id: 'nested', yaml: '', expect: () => ({ state: 'succeeded', output: { state: 'succeeded' } }) },
+  {
+    id: 'items',
+    yaml: '',
+    expect: () => ({
+      state: 'succeeded',
+      items: { items: { succeeded: 2 }, 'items.inner': { succeeded: 6 } },
+    }),
+  },
   {
     id: 'publish',
     yaml: '',
@@ -147,6 +156,28 @@ const corruptions: [what: string, change: string, fault: Fault][] = [
     'lost',
   ],
   ['an output that is gone', `update steps set output = null where run_id = $run and key = 'nested'`, 'lost'],
+  [
+    'an item that is gone',
+    `delete from steps where run_id = $run and key = 'items.inner' and map_index = 200002`,
+    'lost',
+  ],
+  [
+    'an item that is there twice',
+    `insert into steps (tenant_id, run_id, key, map_index, kind, position, needs, run_when, state)
+     select tenant_id, run_id, key, 4, kind, position, needs, run_when, state from steps
+     where run_id = $run and key = 'items' and map_index = 2`,
+    'doubled',
+  ],
+  [
+    'an item that failed unseen',
+    `update steps set state = 'failed' where run_id = $run and key = 'items.inner' and map_index = 100003`,
+    'lost',
+  ],
+  [
+    'an item of an item that still waits',
+    `update steps set state = 'waiting' where run_id = $run and key = 'items.inner' and map_index = 100001`,
+    'stuck',
+  ],
   ['a failure among no dead letters', `delete from dead_letters where run_id = $run`, 'lost'],
   ['a version that is gone', `delete from dataset_versions where run_id = $run`, 'lost'],
   [

@@ -131,6 +131,7 @@ async function judgeRun(
     if (!row || !comes) say('lost', `step ${step.id} of ${run.id}`)
     else {
       judgeStep(run, row, comes, say)
+      if (row.state === comes.state) judgeItems(run, steps, comes, say)
       await judgeVersion(owner, run, row, comes, say)
       noteLoad(loads, row, comes)
     }
@@ -171,6 +172,21 @@ function judgeStep(run: RunRow, row: StepRow, expected: Expected, say: Say): voi
     say('lost', `${what} counts ${row.rows_rejected} rejected rows instead of ${counts.rejected}`)
   if (output && !holdsAll(row.output, output))
     say('lost', `${what} has the output ${JSON.stringify(row.output)} instead of ${JSON.stringify(output)}`)
+}
+
+/** Each item of its maps is there once, and has ended. */
+function judgeItems(run: RunRow, steps: readonly StepRow[], { items = {} }: Expected, say: Say): void {
+  for (const [key, { succeeded, failed = 0 }] of Object.entries(items)) {
+    const own = steps.filter((step) => step.key === key && step.map_index > 0)
+    for (const [state, wanted] of Object.entries({ succeeded, failed })) {
+      const found = own.filter((item) => item.state === state).length
+      if (found !== wanted)
+        say(
+          found > wanted ? 'doubled' : 'lost',
+          `map ${key} of ${run.id} has ${found} items that ${state} instead of ${wanted}`,
+        )
+    }
+  }
 }
 
 function holdsAll(value: unknown, wanted: unknown): boolean {

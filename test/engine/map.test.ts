@@ -83,6 +83,7 @@ steps:
           map:
             over: [1, 2, 3]
             as: number
+            atOnce: 1
             steps:
               - { id: load, pipeline: { name: one-pair, parameters: { day: "\${letter}\${number}" } } }`,
     )

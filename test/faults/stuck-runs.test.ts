@@ -141,6 +141,23 @@ describe('the page about stuck runs', () => {
     expect(await reasons()).toContain(why)
   })
 
+  it('says of a map, and of an item that has a map of its own, that its items are over', async () => {
+    const waiting = (cursor: Record<string, unknown>) =>
+      ({ state: 'waiting', cursor, map: { total: 3, atOnce: 1, ended: 0 } }) as const
+    const { step: item } = await calls.complete(runId, a, waiting({ items: [1, 2, 3] }), 'msg')
+    if (!item) throw new Error('the map has no item')
+    const inside = { item: 1, at: 0, inner: { items: [4, 5, 6], map: 'parts' }, outputs: {} }
+    const { step: inner } = await calls.complete(runId, item, waiting(inside), 'msg')
+    expect(inner).toMatchObject({ key: 'a.parts', mapIndex: 100_001 })
+    expect(await reasons()).toEqual([])
+    const words = 'a: its items are over, and it waits for them'
+    const end = `update steps set state = 'succeeded', lease_until = null where run_id = $1 and map_index =`
+    await change(`${end} 100001`)
+    expect(await reasons()).toEqual([words])
+    await change(`${end} 1`)
+    expect(await reasons()).toEqual([words])
+  })
+
   it('says of a step that it waits for a run that is over, and of the outbox that nobody empties it', async () => {
     const child = await calls.start(
       await plannedPipeline(owner, tenantId, [{ key: 'x', needs: [], when: 'all_success' }]),

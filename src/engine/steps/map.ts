@@ -1,53 +1,92 @@
-import { endedItems, type EndedItem } from '#src/db/map-items.ts'
+import { begunItems, endItems, type BegunItem } from '#src/db/map-items.ts'
 import { StepFailure } from '#src/domain/failure.ts'
+import { mostItems } from '#src/domain/item-place.ts'
 import type { Json } from '#src/domain/json.ts'
+import { stepMoves } from '#src/domain/run-state.ts'
 import type { Dates, MapOver } from '#src/domain/step.ts'
 import { resolve, type Scope } from '#src/domain/template.ts'
 import { namesOf } from '../names.ts'
 import type { StepOutcome, StepWork } from '../step.ts'
+import { thinkItems } from '../think.ts'
 
-const mostItems = 10_000
 /** Of the items' outputs that a map passes on. */
 const mostOutputBytes = 256 * 1024
 
+/** How soon a map looks again that was asked before its items had ended, as when a clock is a little behind. */
+const lookAgainMs = 1_000
+
+/** Where a map has got to: what it goes over, and where it stands inside another one its own name and when its time is up. */
+type Place = { items: Json[]; map?: string; until?: string }
+
 /**
  * Works out the items, then waits while they are worked on, so many at once; each is a row of its own. Asked again when
- * the last one has ended, it collects what they have given, in their order.
+ * the last one has ended, it collects what they have given, in their order. Items that only think have ended already.
  */
 export async function executeMap(work: StepWork<'map'>): Promise<StepOutcome> {
-  const { definition, claimed, db, run } = work
-  if (claimed.answer) return collected(await endedItems(db, run.id, claimed.key, mostOutputBytes))
+  const { definition, claimed, run, services } = work
+  const inner = work.items === undefined ? null : definition.id
+  const place = claimed.cursor as Place | null
+  if (place) return lookedAfter(work, inner, place)
   const items = itemsOf(work)
-  if (items.length === 0)
-    return { result: { state: 'succeeded', rowsOut: 0, output: { items: 0, results: [] } } }
+  const ended = await thinkItems(work, items)
+  const statements = ended.length === 0 ? [] : [endItems(run.id, { step: claimed, inner }, ended)]
+  if (ended.length === items.length)
+    return {
+      result: succeeded(ended.map(({ output }) => output)),
+      statements,
+    }
+  const { timeoutMs } = definition
+  // A step's own time is watched with its attempt.
+  const isLimited = inner !== null && timeoutMs !== undefined
+  const until = isLimited && new Date(services.now().getTime() + timeoutMs).toISOString()
   return {
     result: {
       state: 'waiting',
-      cursor: { items },
-      map: { total: items.length, atOnce: definition.map.atOnce },
+      cursor: { items, ...(inner === null ? {} : { map: inner }), ...(until ? { until } : {}) },
+      ...(isLimited ? { delayMs: timeoutMs } : {}),
+      map: { total: items.length, atOnce: definition.map.atOnce, ended: ended.length },
     },
+    statements,
   }
 }
 
-function collected(items: readonly EndedItem[]): StepOutcome {
+async function lookedAfter(
+  { db, run, claimed, definition, services }: StepWork<'map'>,
+  inner: string | null,
+  { items, until }: Place,
+): Promise<StepOutcome> {
+  const begun = await begunItems(db, run.id, { step: claimed, inner }, mostOutputBytes)
+  const isOver = begun.length === items.length && begun.every(({ state }) => stepMoves[state].length === 0)
+  if (isOver) return collected(begun, inner)
+  const leftMs = until === undefined ? Infinity : Date.parse(until) - services.now().getTime()
+  if (leftMs <= 0)
+    throw new StepFailure(
+      'timeout',
+      `Map "${definition.id}" took longer than its ${Math.round((definition.timeoutMs ?? 0) / 100) / 10} s.`,
+    )
+  return { result: { state: 'waiting', delayMs: Math.min(leftMs, lookAgainMs) } }
+}
+
+function collected(items: readonly BegunItem[], inner: string | null): StepOutcome {
   const failed = items.filter(({ state }) => state !== 'succeeded')
   const [first] = failed
   if (first) {
     const why = first.error ? `: ${first.error.message}` : ` (${first.state})`
+    const which = inner === null ? '' : ` of "${inner}"`
     throw new StepFailure(
       'items_failed',
-      `${failed.length} of ${items.length} items failed; the first is item ${first.index}${why}`,
+      `${failed.length} of ${items.length} items${which} failed; the first is item ${items.indexOf(first) + 1}${why}`,
     )
   }
-  return {
-    result: {
-      state: 'succeeded',
-      rowsOut: 0,
-      output: { items: items.length, results: items.map(({ output }) => output) },
-      cursor: null,
-    },
-  }
+  return { result: succeeded(items.map(({ output }) => output)) }
 }
+
+const succeeded = (results: readonly Json[]): StepOutcome['result'] => ({
+  state: 'succeeded',
+  rowsOut: 0,
+  output: { items: results.length, results: [...results] },
+  cursor: null,
+})
 
 /** What a map goes over. */
 export function itemsOf(work: StepWork<'map'>): Json[] {

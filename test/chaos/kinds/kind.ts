@@ -18,6 +18,8 @@ export type Expected = {
   warned?: true
   /** What its output has among other things. */
   output?: Record<string, unknown>
+  /** How the items of its maps end, by the keys of these. */
+  items?: Readonly<Record<string, { succeeded: number; failed?: number }>>
   loads?: { table: string; mode: 'append' | 'overwrite' | 'upsert'; rows: Rows }
 }
 
