@@ -35,7 +35,8 @@ type Open = {
 const xmlNamespace = 'http://www.w3.org/XML/1998/namespace'
 const declaration =
   /^<\?xml version=(["'])1\.0\1( encoding=(["'])utf-8\3)?( standalone=(["'])(yes|no)\5)?\s*\?>/i
-const illegal = /[^\t\n\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
+/** And the two that XML 1.1 takes for ends of lines, which some readers of XML 1.0 do as well. */
+const illegal = /[^\t\n\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]|[\x85\u2028]/u
 const name = '[A-Za-z_][A-Za-z0-9_.-]*'
 const tagName = new RegExp(`${name}(?::${name})?`, 'y')
 const oneAttribute = new RegExp(
@@ -61,7 +62,8 @@ export function parseXml(
   const limits = { ...defaults, ...given }
   if (text.length > limits.characters)
     throw new XmlFailure('too_large', `The document has more than ${limits.characters} characters.`)
-  if (illegal.test(text)) throw malformed('The document has a character that XML does not know.')
+  if (illegal.test(text))
+    throw malformed('The document has a character that XML does not know or not all readers read alike.')
   const open: Open[] = []
   let root: XmlElement | undefined
   let elements = 0
