@@ -138,18 +138,6 @@ describe('Parquet', () => {
         }
       }
     }
-    const bytes = new Uint8Array(await readFile(flights))
-    const columns = ['delay', 'origin']
-    const whole = await readAll(bytes, { name, columns })
-    for (const i of [5, 6, 64]) {
-      const state = whole.states[i]
-      const rest = await readAll(bytes, { name, columns, ...(state && { state }) })
-      expect(rest.rows).toHaveLength(3_000_000 - (whole.rowsBefore[i] ?? 0))
-      expect(rest.rows.slice(0, 1000)).toEqual(
-        whole.rows.slice(whole.rowsBefore[i], (whole.rowsBefore[i] ?? 0) + 1000),
-      )
-      expect(rest.rows.at(-1)).toEqual(whole.rows.at(-1))
-    }
   })
 
   it('skips pages it does not need without fetching them', async () => {
