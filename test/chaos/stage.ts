@@ -94,10 +94,14 @@ async function connectNarrow(tenant: Tenant, warehouse: Stack['warehouse']): Pro
   await json(await tenant.fetch('/v1/connections', { method: 'POST', body }), 201)
 }
 
-/** What should have been there for half a second is taken for lost; a backoff, and a connection's rest, are over. */
+/**
+ * What should have been there for half a second is taken for lost, and then with growing pauses as ever: what only waits its
+ * turn would else be sent again and again, until nothing has its turn. A backoff, and a connection's rest, are over.
+ */
 const haste = [
   `update outbox set send_after = now()
-   where send_after > now() and greatest(not_before, created_at) < now() - interval '500 ms'`,
+   where send_after > now()
+     and greatest(not_before, created_at) < now() - interval '500 ms' * power(2, greatest(least(attempts, 20) - 1, 0))`,
   `update connections set rests_until = now() where rests_until > now()`,
   `update steps set next_attempt_at = now() where state = 'ready' and next_attempt_at > now() + interval '1 s'`,
   `update outbox set not_before = now() where kind = 'run' and not_before > now() + interval '5 s'`,
