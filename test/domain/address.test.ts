@@ -233,7 +233,7 @@ describe('judgeHost', () => {
         expect(judgeHost(verdict.host)).toEqual(verdict)
         expect(isIP(verdict.host) !== 0 && isBlocked(verdict.host)).toBe(false)
       }),
-      { numRuns: 3000 },
+      { numRuns: 600 },
     )
   })
 

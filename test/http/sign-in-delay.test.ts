@@ -26,7 +26,7 @@ const attempt = (
 type Given = { device: string }
 
 describe('whoever guesses a password', () => {
-  it('fails a thousand times from a thousand networks, waits, and does not keep the owner out', async () => {
+  it('fails from hundreds of networks, waits, and does not keep the owner out', async () => {
     const [acme, globex] = await Promise.all([door.owner(), door.owner()])
     const signedIn = await attempt(acme.email, password)
     const { device } = await bodyOf<Given>(signedIn)
@@ -36,14 +36,14 @@ describe('whoever guesses a password', () => {
     expect(new Set(answers)).toEqual(new Set([401]))
     expect((await attempt(acme.email, 'one more')).status).toBe(401)
     let refused = 0
-    for (let round = 0; round < 31; round++) {
+    for (let round = 0; round < 10; round++) {
       const many = Array.from({ length: 32 }, (_, i) => attempt(acme.email, `again ${i}`))
       for (const answer of await Promise.all(many)) {
         if (answer.status === 429) refused++
         expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
       }
     }
-    expect(refused).toBe(992)
+    expect(refused).toBe(320)
 
     const stranger = await attempt(acme.email, password)
     expect(stranger.status).toBe(429)

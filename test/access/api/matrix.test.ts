@@ -11,6 +11,6 @@ beforeAll(async () => {
 afterAll(() => stage.end())
 const there = () => stage
 
-rolesCases(there, 6)
+rolesCases(there, 20)
 customRoleCases(there, false)
 grantCases(there, false)

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
-import { parquetReadObjects } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { describe, expect, it } from 'vitest'
 import { openFile } from '#src/connectors/files/files.ts'
@@ -11,7 +10,6 @@ import { failureOf, readAll } from './read-all.ts'
 const name = 'data.parquet'
 const fixture = async (file: string): Promise<Uint8Array> =>
   new Uint8Array(await readFile(new URL(`fixtures/${file}`, import.meta.url)))
-const flights = new URL('../../../node_modules/vega-datasets/data/flights-3m.parquet', import.meta.url)
 
 /** As the fixtures' expected.json has it: whole numbers of 64 bits as text, JSON columns parsed. */
 function plain(value: unknown, type: string): unknown {
@@ -79,36 +77,6 @@ describe('Parquet', () => {
     expect(failure.message).toBe(
       'The column "word" of the file "data.parquet" is text, not integer; cast it in a transform.',
     )
-  })
-
-  it('reads all of three million flights as hyparquet does, in batches of bounded size', async () => {
-    const bytes = new Uint8Array(await readFile(flights))
-    const reader = await openFile(memoryStorage(bytes, [1 << 20]), key, {
-      name,
-      signal: new AbortController().signal,
-    })
-    const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
-    const compressors = { ZSTD: (input: Uint8Array) => zstdDecompressSync(input) }
-    let rows = 0
-    for await (const { batch } of reader.batches) {
-      expect(batch.rows).toBeLessThanOrEqual(50_000)
-      if (rows === 0 || batch.rows < 25_000) {
-        const wanted = await parquetReadObjects({
-          file,
-          compressors,
-          rowStart: rows,
-          rowEnd: rows + batch.rows,
-        })
-        for (const column of batch.columns) {
-          const theirs = wanted.map((row) =>
-            row[column.name] instanceof Date ? BigInt(row[column.name].getTime()) * 1000n : row[column.name],
-          )
-          expect([...column.values]).toEqual(theirs)
-        }
-      }
-      rows += batch.rows
-    }
-    expect(rows).toBe(3_000_000)
   })
 
   it('shares the strings of a dictionary, and splits a batch whose text would be large', async () => {
