@@ -2,11 +2,11 @@ import { defineConfig } from 'vitest/config'
 
 /** They replace what their process has for all: its fetch, its clock, the driver's settings. */
 const alone = [
-  'test/chaos/*.test.ts',
+  'test/chaos/chaos.test.ts',
   'test/http/authenticate.test.ts',
   'test/routes/sign-up.test.ts',
   'test/actions/sso-egress.test.ts',
-  'test/local/neon-*.test.ts',
+  'test/local/neon-http.test.ts',
   'test/connectors/files/bad-parquet.test.ts',
 ]
 

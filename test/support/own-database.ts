@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { inject } from 'vitest'
-import { migrate } from '#local/migrate.ts'
 import { client } from './own-stack.ts'
+import { templateDatabase } from './template-database.ts'
 
 export type OwnDatabase = { owner: pg.Client; ownerUrl: string; url: string; drop(): Promise<void> }
 
@@ -13,11 +13,7 @@ export async function ownDatabase(): Promise<OwnDatabase> {
   const appUrl = on(env['DATABASE_URL'] ?? '', name)
   const server = await client(inject('ownerUrl'))
   try {
-    // Roles are the server's: two migrations at once would change one at once.
-    await server.query(`select pg_advisory_lock(hashtext('own database'))`)
-    await server.query(`create database ${name}`)
-    const appPassword = decodeURIComponent(new URL(appUrl).password)
-    await migrate({ ownerUrl, appPassword, claimKeys: [env['CLAIM_KEY'] ?? ''] })
+    await server.query(`create database ${name} template ${templateDatabase}`)
   } finally {
     await server.end()
   }

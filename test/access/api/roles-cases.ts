@@ -84,7 +84,7 @@ export function rolesCases(stage: () => Stage, share: number): void {
         (caller, entry) => isInShare(caller, entry) && verdictOf(caller, entry) !== 'allowed',
       )
       expect(wrong).toEqual([])
-      expect(asked).toBeGreaterThan(share === 1 ? 2_000 : 900)
+      expect(asked).toBeGreaterThan(share === 1 ? 2_000 : 600)
       expect(await standing(stage().db, acme.id)).toEqual(before)
     })
 
