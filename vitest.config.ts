@@ -6,7 +6,7 @@ const alone = [
   'test/http/authenticate.test.ts',
   'test/routes/sign-up.test.ts',
   'test/actions/sso-egress.test.ts',
-  'test/local/neon-http.test.ts',
+  'test/local/neon-*.test.ts',
   'test/connectors/files/bad-parquet.test.ts',
 ]
 

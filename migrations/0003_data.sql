@@ -113,6 +113,47 @@ revoke all on function app.publish_version(text, bigint) from public;
 --> statement-breakpoint
 grant execute on function app.publish_version(text, bigint) to weir_app;
 --> statement-breakpoint
+-- The version that readers see of the dataset that p_version is being built for, or null. Who appends to the same dataset waits
+-- here until this transaction is over, and is then told what it has published.
+create function app.hold_current(p_version text) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant text := app.tenant_id();
+  current text;
+begin
+  perform app.need('D', 'datasets:write');
+  select d.current_version_id into current
+  from public.dataset_versions v
+  join public.datasets d on d.tenant_id = v.tenant_id and d.id = v.dataset_id
+  where v.tenant_id = tenant and v.id = p_version and v.state = 'building'
+  for no key update of d;
+  return current;
+end
+$$;
+--> statement-breakpoint
+alter function app.hold_current(text) owner to weir_system;
+--> statement-breakpoint
+-- Fills a version that is being built with what its dataset holds, for more to be appended.
+create function app.carry_over(p_version text, p_columns text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  earlier text := app.hold_current(p_version);
+  names text := (select string_agg(format('%I', c), ', ') from unnest(p_columns) c);
+begin
+  if earlier is not null then
+    execute format('insert into data.%I (%s) select %s from data.%I', p_version, names, names, earlier);
+  end if;
+end
+$$;
+--> statement-breakpoint
+revoke all on function app.hold_current(text), app.carry_over(text, text[]) from public;
+--> statement-breakpoint
+grant execute on function app.hold_current(text), app.carry_over(text, text[]) to weir_app;
+--> statement-breakpoint
 -- The pages of a version's table: its rows are never updated, so a range of pages is a range of rows.
 create function app.version_pages(p_version text) returns bigint
 language sql stable

@@ -984,20 +984,17 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  insert into public.outbox (tenant_id, kind, payload, not_before, send_after)
-  select s.tenant_id, 'run', jsonb_build_object('runId', s.run_id), s.due, now()
+  insert into public.outbox (tenant_id, kind, payload, send_after)
+  select s.tenant_id, 'run', jsonb_build_object('runId', s.run_id), now()
   from (
-    -- A holder prolongs its lease of 30 s every 5 s. One that has let 10 s pass is dead: its run is woken when the lease ends.
-    select tenant_id, run_id, nullif(greatest(min(lease_until), now()), now()) as due
-    from public.steps where state = 'running' and lease_until < now() + interval '20 s'
-    group by tenant_id, run_id
+    select tenant_id, run_id from public.steps where state = 'running' and lease_until < now()
     union
-    select tenant_id, id, null from public.runs where finished_at is null and deadline_at < now()
+    select tenant_id, id from public.runs where finished_at is null and deadline_at < now()
     union
-    select tenant_id, run_id, null from public.steps
+    select tenant_id, run_id from public.steps
     where connection is not null and state = 'ready' and coalesce(next_attempt_at, started_at) < now() - interval '60 s'
     union
-    (select distinct on (q.tenant_id, q.pipeline_id) q.tenant_id, q.id, null
+    (select distinct on (q.tenant_id, q.pipeline_id) q.tenant_id, q.id
     from public.runs q
     join public.pipelines p on p.tenant_id = q.tenant_id and p.id = q.pipeline_id and p.paused_at is null
     where q.state = 'queued' and q.created_at < now() - interval '60 s'
@@ -1006,7 +1003,7 @@ begin
   where not exists (
     select from public.outbox o
     where o.tenant_id = s.tenant_id and o.kind = 'run' and o.payload->>'runId' = s.run_id
-      and coalesce(o.not_before <= coalesce(s.due, now()), true))
+      and coalesce(o.not_before <= now(), true))
   limit p_limit;
   return query
     update public.outbox o

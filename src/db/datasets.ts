@@ -61,6 +61,16 @@ export function creation(
   )
 }
 
+/** The statements that fill a new version with what its dataset holds at that moment, for more to be appended; see app.carry_over. */
+export const carryOver = (
+  version: DatasetVersionId,
+  columns: readonly string[],
+  timeoutMs: number,
+): Statement[] => [
+  { text: `select set_config('statement_timeout', $1, true)`, params: [String(timeoutMs)] },
+  statement(sql`select app.carry_over(${version}, ${sql.param([...columns])}::text[])`),
+]
+
 /** The statement that makes a filled version current; without `rows` they are counted. */
 export const publication = (version: DatasetVersionId, rows?: number): Statement =>
   rows === undefined

@@ -77,13 +77,11 @@ steps:
     map:
       over: [a, b]
       as: letter
-      atOnce: 1
       steps:
         - id: inner
           map:
             over: [1, 2, 3]
             as: number
-            atOnce: 1
             steps:
               - { id: load, pipeline: { name: one-pair, parameters: { day: "\${letter}\${number}" } } }`,
     )

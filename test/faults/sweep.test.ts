@@ -51,33 +51,6 @@ describe('the outbox', () => {
     expect((await claimed(runId, 'msg_third')).step).toMatchObject({ key: 'lost', attempt: 2 })
   })
 
-  it('wakes a run whose step has not been held for a while when its lease ends, once, and none that is held', async () => {
-    const runs = await Promise.all(
-      [0, 1].map(async () => {
-        const runId = await calls.start(await plannedPipeline(owner, tenantId, fork.slice(0, 1)))
-        return { runId, step: (await claimed(runId, 'msg_holds')).step }
-      }),
-    )
-    const [dead, held] = runs
-    if (!dead || !held) throw new Error('there are no runs')
-    await owner.query('delete from outbox where tenant_id = $1', [tenantId])
-    await owner.query(`update steps set lease_until = lease_until - interval '15 s' where run_id = any($1)`, [
-      runs.map(({ runId }) => runId),
-    ])
-    expect(await calls.renew(held.runId, held.step)).toBe('held')
-    expect(await swept()).toEqual([dead.runId])
-    expect(await swept()).toEqual([])
-    const { rows } = await owner.query<{ at: boolean }>(
-      `select o.not_before = s.lease_until as at from outbox o
-       join steps s on s.run_id = o.payload->>'runId' where s.run_id = $1`,
-      [dead.runId],
-    )
-    expect(rows).toEqual([{ at: true }])
-    expect((await calls.claim(dead.runId, null, 'msg_early')).outcome).toBe('idle')
-    await owner.query(`update steps set lease_until = now() where run_id = $1`, [dead.runId])
-    expect((await claimed(dead.runId, 'msg_due')).step).toMatchObject({ key: 'lost', attempt: 2 })
-  })
-
   it('wakes a run whose time is up, and then nothing of it waits any longer', async () => {
     const runId = await calls.start(await plannedPipeline(owner, tenantId, fork, { timeoutMs: 60_000 }))
     const first = await claimed(runId, 'msg_a')

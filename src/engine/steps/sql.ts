@@ -1,9 +1,9 @@
 import {
   asQueryRole,
+  carryOver,
   creation,
   publication,
   tableOf,
-  versionsFor,
   type DatasetVersion,
 } from '#src/db/datasets.ts'
 import { columnsOfFields } from '#src/db/columns.ts'
@@ -34,16 +34,10 @@ export async function executeSql(work: StepWork<'sql'>): Promise<StepOutcome> {
   const version = newId('datasetVersion', services.now())
   const names = made.map(({ column }) => quoteIdent(column.name)).join(', ')
   const values = made.map(({ column, cast }) => `${quoteIdent(column.name)}${cast}`).join(', ')
-  const earlier =
-    definition.write === 'append'
-      ? (await versionsFor(db, run.id, [definition.into])).get(definition.into)
-      : undefined
-  const fills: Statement[] = [
-    ...(earlier
-      ? [{ text: `insert into ${tableOf(version)} (${names}) select ${names} from ${tableOf(earlier.id)}` }]
-      : []),
-    { text: `insert into ${tableOf(version)} (${names}) select ${values} from (${select}) made`, params },
-  ]
+  const fill = {
+    text: `insert into ${tableOf(version)} (${names}) select ${values} from (${select}) made`,
+    params,
+  }
   return {
     statements: [
       creation(
@@ -53,7 +47,14 @@ export async function executeSql(work: StepWork<'sql'>): Promise<StepOutcome> {
         claimed.key,
         made.map(({ column }) => column),
       ),
-      ...asQueryRole(fills, statementTimeoutMs),
+      ...(definition.write === 'append'
+        ? carryOver(
+            version,
+            made.map(({ column }) => column.name),
+            statementTimeoutMs,
+          )
+        : []),
+      ...asQueryRole([fill], statementTimeoutMs),
       publication(version),
     ],
     result: { state: 'succeeded', rowsIn: [...inputs.values()].reduce((sum, input) => sum + input.rows, 0) },
