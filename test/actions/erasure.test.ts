@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { eraseTenants, forgetWhatIsSpent, stopUnwantedRuns } from '#src/actions/erasure.ts'
@@ -6,7 +7,7 @@ import { newId, type TenantId } from '#src/domain/id.ts'
 import { tenantKey } from '#src/storage/key.ts'
 import { member } from '#test/support/member.ts'
 import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
-import { end, json, pipeline, start } from '#test/support/pipeline.ts'
+import { end, json, pipeline, readRun, start } from '#test/support/pipeline.ts'
 import { world, type Tenant, type World } from '#test/support/world.ts'
 
 let here: World
@@ -222,6 +223,8 @@ describe('the erasure of a tenant', () => {
     const tenant = await here.tenant()
     const id = await pipeline(tenant, 'steps: [{ id: nap, wait: { for: 1h } }]\n')
     const run = await start(tenant, id)
+    // What is at work is told so first, and stops by itself.
+    while ((await readRun(tenant, run)).state !== 'waiting') await pause(10)
     await db.query(`update tenants set deletes_at = now() + interval '1 hour' where tenant_id = $1`, [
       tenant.id,
     ])

@@ -60,7 +60,8 @@ const send = (path: string, body: unknown, headers: Record<string, string> = {})
   })
 const signIn = async (email: string, more: object = {}, headers: Record<string, string> = {}) => {
   const answer = await send('/v1/sessions', { email, password, ...more }, headers)
-  expect(answer.status).toBe(201)
+  if (answer.status !== 201)
+    throw new Error(`a sign-in was answered ${answer.status}: ${await answer.text()}`)
   return (await answer.json()) as Tokens & { tenants: { id: string }[]; tenant: { id: string } }
 }
 const renew = (refreshToken: string) => send('/v1/sessions/refresh', { refreshToken })
