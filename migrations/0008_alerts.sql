@@ -258,13 +258,19 @@ begin
       order by s.finished_at limit 1), '{}');
     wakes := wakes || app.raise_alert(alert, r.version_id, 'failed', 'a run failed', later);
   elsif p_outcome in ('succeeded', 'succeeded_with_warnings') then
-    wakes := wakes || app.notify(r.tenant_id, r.version_id,
-      case p_outcome when 'succeeded' then array['succeeded'] else array['succeeded', 'warning'] end, null,
-      case p_outcome when 'succeeded' then 'a run succeeded' else 'a run succeeded with warnings' end,
-      jsonb_build_object('kind', p_outcome, 'runId', r.id), later);
-    select a.id, a.kind, a.run_id into before from public.alerts a
-    where a.tenant_id = r.tenant_id and a.pipeline_id = r.pipeline_id and a.kind in ('failed', 'recovered')
-    order by a.at desc limit 1;
+    select v.definition->'notify' <> '[]' as has_notices, a.id, a.kind, a.run_id into before
+    from public.pipeline_versions v
+    left join lateral (
+      select o.id, o.kind, o.run_id from public.alerts o
+      where o.tenant_id = r.tenant_id and o.pipeline_id = r.pipeline_id and o.kind in ('failed', 'recovered')
+      order by o.at desc limit 1) a on true
+    where v.tenant_id = r.tenant_id and v.id = r.version_id;
+    if before.has_notices then
+      wakes := wakes || app.notify(r.tenant_id, r.version_id,
+        case p_outcome when 'succeeded' then array['succeeded'] else array['succeeded', 'warning'] end, null,
+        case p_outcome when 'succeeded' then 'a run succeeded' else 'a run succeeded with warnings' end,
+        jsonb_build_object('kind', p_outcome, 'runId', r.id), later);
+    end if;
     if before.kind = 'failed' then
       alert.kind := 'recovered';
       alert.state := 'resolved';

@@ -78,12 +78,15 @@ export async function startRun(
     return { id, state: 'queued', pipelineId }
   }
   const { claim } = started
-  if (claim.outcome === 'claimed') rememberVersion(ctx.tenantId, claim.run)
-  ctx.defer(
-    import('#src/engine/deliver.ts').then(({ carryOut }) =>
-      carryOut(ctx.services, { tenantId: ctx.tenantId, runId: id }, claim, delivery, budget),
-    ),
-  )
+  if (claim.outcome === 'claimed') {
+    rememberVersion(ctx.tenantId, claim.run)
+    ctx.defer(
+      import('#src/engine/deliver.ts').then(({ carryOut }) =>
+        carryOut(ctx.services, { tenantId: ctx.tenantId, runId: id }, claim, delivery, budget),
+      ),
+    )
+  } else if (claim.wakes && claim.wakes.length > 0)
+    ctx.defer(ctx.services.send(ctx.tenantId, wakeMessages(ctx.tenantId, id, claim.wakes)))
   return { id, state: stateOf(claim), pipelineId }
 }
 
