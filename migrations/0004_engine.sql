@@ -53,6 +53,28 @@ as $$
   select coalesce(jsonb_agg(app.wake(p_tenant, p_run, null)), '[]') from generate_series(1, least(p_count, 16))
 $$;
 --> statement-breakpoint
+-- The wake-ups of a run of whose steps p_readied more can start now than when its deliveries were last counted. Those that
+-- could start before have theirs, sixteen of them: more would only wait for each other. p_is_last: the delivery that asks
+-- takes no other step, so that whatever is ready needs another one.
+create function app.hand_on(p_tenant text, p_run text, p_readied integer, p_is_last boolean) returns jsonb
+language plpgsql
+as $$
+declare
+  ready integer;
+begin
+  if p_readied < 1 and not p_is_last then
+    return '[]';
+  end if;
+  select count(*) into ready from (
+    select from public.steps s
+    where s.tenant_id = p_tenant and s.run_id = p_run and s.state = 'ready' and coalesce(s.next_attempt_at <= clock_timestamp(), true)
+    limit 16 + greatest(p_readied, 0)) s;
+  return app.wakes(p_tenant, p_run, greatest(
+    least(p_readied, 16 - (ready - p_readied)),
+    case when ready > 0 and (p_is_last or p_readied > 0) then 1 else 0 end));
+end
+$$;
+--> statement-breakpoint
 -- A run all of whose steps have ended with its start is written as it ended, in one piece: what app.claim_step and
 -- app.complete_step would make of it. p_ended lists {"key","result"}, none before what it waits for.
 create function app.write_ended(p_new public.runs, p_plan jsonb, p_ended jsonb) returns jsonb
@@ -693,6 +715,7 @@ $$;
 -- without it when it is answered under "answerKey", or when all items of "map": {"total","atOnce","ended"? (so many have
 -- already)} have ended, see app.begin_items. ready with "yielded" is a continuation and no new attempt. Without rowsOut the rows of the version that the step made are its rows
 -- out; with "rejects" what is missing from rowsIn is rejected. p_ahead: what else has ended with it, see app.end_ahead.
+-- A delivery that has used up what it may claims nothing more: p_lease_ms is null, and what could start now is woken.
 -- Returns {"runState", "step"? (the claimed one), "wakes"}.
 create function app.complete_step(p_run text, p_key text, p_map integer, p_fence bigint, p_result jsonb, p_delivery text, p_lease_ms integer,
   p_ahead jsonb default null)
@@ -834,8 +857,11 @@ begin
   end if;
 
   if r.state <> 'cancelling' and not yielded then
-    s := app.take_step(r, p_delivery, false, p_lease_ms, done.connection);
+    if p_lease_ms is not null then
+      s := app.take_step(r, p_delivery, false, p_lease_ms, done.connection);
+    end if;
     if s.key is not null then
+      readied := readied - 1;
       types := types || 'step.running'::text;
       keys := keys || s.key;
       maps := maps || nullif(s.map_index, 0);
@@ -850,9 +876,7 @@ begin
       maps := maps || null::integer;
       datas := datas || null::jsonb;
     end if;
-    if readied > 1 or readied = 1 and s.key is null then
-      wakes := wakes || app.wakes(tenant, p_run, readied - case when s.key is null then 0 else 1 end);
-    end if;
+    wakes := wakes || app.hand_on(tenant, p_run, readied, p_lease_ms is null);
   end if;
   if done.connection is not null and done.connection is distinct from s.connection then
     wakes := wakes || coalesce(app.wake_for_place(tenant, done.connection, p_run), '[]');

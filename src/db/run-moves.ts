@@ -168,6 +168,7 @@ export async function claimStep(
 
 /**
  * The statement that completes a step, to stand last in the transaction that wrote what the step made.
+ * @param leaseMs of the next step that the delivery is to have; null when it takes none, and hands on what could start
  * @param ahead what follows from it and has ended as well, if nothing has come between; see app.end_ahead
  */
 export const completion = (
@@ -175,7 +176,7 @@ export const completion = (
   { key, mapIndex, fence }: ClaimedStep,
   result: StepResult,
   delivery: Delivery,
-  leaseMs: number,
+  leaseMs: number | null,
   ahead: readonly { key: string; result: StepResult }[] = [],
 ): Statement => {
   const others = ahead.length > 0 ? JSON.stringify(ahead) : null

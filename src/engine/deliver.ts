@@ -74,6 +74,7 @@ export async function carryOut(
       send(completed?.wakes)
       step = completed?.step
       services.live(tenantId, runId, !step)
+      // Seldom: mostly it is known before that this will be the last step of the delivery.
       if (step && (budget.isSpent() || !budget.takes(step.kind))) {
         send((await complete(db, runId, step, yielded, delivery)).wakes)
         step = null
@@ -127,30 +128,21 @@ async function workOn(
     }
     const outcome = await outcomeOf(work)
     const ahead = await workAhead(work, outcome)
-    return await complete(
-      db,
-      run.id,
-      claimed,
-      noLongerThan(limit, outcome),
-      delivery,
-      lease.signal,
-      log,
+    return await complete(db, run.id, claimed, noLongerThan(limit, outcome), delivery, {
       ahead,
-    )
+      log,
+      signal: lease.signal,
+      isLast: budget.isSpent(),
+    })
   } catch (thrown) {
     const error = stepFailureOf(lease.signal.aborted ? lease.signal.reason : thrown, wordsOf(claimed))
     if (error instanceof StepLost) throw error
     const result = resultOf(error, definition, run, claimed, services, limit)
     if (!result) throw error
-    return await complete(
-      db,
-      run.id,
-      claimed,
-      { result: sayWhy(log, claimed, result) },
-      delivery,
-      undefined,
+    return await complete(db, run.id, claimed, { result: sayWhy(log, claimed, result) }, delivery, {
       log,
-    )
+      isLast: budget.isSpent(),
+    })
   } finally {
     lease.release()
   }
@@ -213,15 +205,18 @@ async function complete(
   step: ClaimedStep,
   outcome: StepOutcome,
   delivery: Delivery,
-  signal?: AbortSignal,
-  log?: StepLog,
-  ahead?: readonly Ahead[],
+  {
+    ahead,
+    log,
+    signal,
+    isLast = false,
+  }: { ahead?: readonly Ahead[]; log?: StepLog; signal?: AbortSignal; isLast?: boolean } = {},
 ): Promise<Completion> {
   const said = log?.pending()
   const statements = [
     ...(outcome.statements ?? []),
     ...(said?.statements ?? []),
-    completion(runId, step, outcome.result, delivery, leaseMs, ahead),
+    completion(runId, step, outcome.result, delivery, isLast ? null : leaseMs, ahead),
   ]
   try {
     const results = await db.statements(statements, signal)

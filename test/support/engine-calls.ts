@@ -10,7 +10,14 @@ export type PlannedStep = { key: string; needs: string[]; when: When; connection
 /** One session as the Worker's role that carries a tenant's claim and calls the engine's functions directly. */
 export type EngineCalls = {
   claim(runId: RunId, outboxId: number | null, delivery: string, retry?: boolean): Promise<Claim>
-  complete(runId: RunId, step: ClaimedStep, result: StepResult, delivery: string): Promise<Completion>
+  /** @param isLast the delivery takes no other step */
+  complete(
+    runId: RunId,
+    step: ClaimedStep,
+    result: StepResult,
+    delivery: string,
+    isLast?: boolean,
+  ): Promise<Completion>
   checkpoint(runId: RunId, step: ClaimedStep, cursor?: unknown): Promise<void>
   renew(runId: RunId, step: ClaimedStep): Promise<'held' | 'cancelling' | 'lost'>
   cancel(runId: RunId): Promise<{ runState: string; over?: true } | null>
@@ -34,12 +41,12 @@ export async function engineCalls(url: string, tenantId: TenantId): Promise<Engi
   return {
     claim: (runId, outboxId, delivery, retry = false) =>
       call('app.claim_step($1, $2, $3, $4, $5)', [runId, outboxId, delivery, retry, leaseMs]),
-    complete: (runId, step, result, delivery) =>
+    complete: (runId, step, result, delivery, isLast = false) =>
       call('app.complete_step($1, $2, $3, $4, $5, $6, $7)', [
         ...at(runId, step),
         JSON.stringify(result),
         delivery,
-        leaseMs,
+        isLast ? null : leaseMs,
       ]),
     checkpoint: async (runId, step, cursor = { at: 1 }) => {
       await call('app.checkpoint($1, $2, $3, $4, $5, $6, $7, $8)', [

@@ -30,7 +30,7 @@ const results: fc.Arbitrary<StepResult> = fc.constantFrom<StepResult>(
 export type Op =
   | { do: 'deliver'; pick: number }
   | { do: 'again'; pick: number; retry: boolean }
-  | { do: 'complete'; pick: number; result: StepResult }
+  | { do: 'complete'; pick: number; result: StepResult; isLast: boolean }
   | { do: 'checkpoint' | 'renew'; pick: number }
   | { do: 'expire' | 'due' | 'sweep' | 'start' }
   | { do: 'cancel'; pick: number }
@@ -39,7 +39,15 @@ const pick = fc.nat(50)
 export const operations: fc.Arbitrary<Op> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('deliver' as const), pick }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('again' as const), pick, retry: fc.boolean() }) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('complete' as const), pick, result: results }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('complete' as const),
+      pick,
+      result: results,
+      isLast: fc.boolean(),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('checkpoint' as const, 'renew' as const), pick }) },
   {
     weight: 3,
@@ -117,7 +125,7 @@ export class Model {
         return earlier ? this.deliver(earlier, op.retry) : undefined
       }
       case 'complete':
-        return this.complete(this.holders[op.pick % Math.max(this.holders.length, 1)], op.result)
+        return this.complete(this.holders[op.pick % Math.max(this.holders.length, 1)], op.result, op.isLast)
       case 'checkpoint': {
         const holder = this.holders[op.pick % Math.max(this.holders.length, 1)]
         return (
@@ -205,7 +213,7 @@ export class Model {
     this.held.set(name, holder)
   }
 
-  private async complete(holder: Holder | undefined, asked: StepResult): Promise<void> {
+  private async complete(holder: Holder | undefined, asked: StepResult, isLast = false): Promise<void> {
     if (!holder) return
     const { runId, step, delivery } = holder
     const isHeld = this.isHeld(holder)
@@ -219,10 +227,11 @@ export class Model {
           : 'refused'
     let next: ClaimedStep | null | undefined
     const code = await codeOf(
-      this.calls.complete(runId, step, result, delivery).then((completion) => {
+      this.calls.complete(runId, step, result, delivery, isLast).then((completion) => {
         next = completion.step
       }),
     )
+    if (next && isLast) throw new Error(`a delivery that takes no other step was given ${next.key}`)
     if (wanted === 'refused' ? code !== 'WE001' && code !== 'WE002' : code !== wanted) {
       throw new Error(`completing ${step.key} as ${result.state} gave ${code}, not ${wanted}`)
     }
