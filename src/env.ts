@@ -45,6 +45,11 @@ export const environment = z.object({
     .string()
     .regex(/^https?:\/\/[^/,]+(,https?:\/\/[^/,]+)*$/, 'must be origins separated by commas')
     .optional(),
+  /** After how many calls that leave the Worker a delivery hands on to the next one. */
+  DELIVERY_CALLS: z
+    .string()
+    .regex(/^([1-9]\d{0,3}|10000)$/, 'must be a whole number from 1 to 10000')
+    .default('1000'),
   /** Where domains of tenants are looked up: DNS over HTTPS, in the JSON that Cloudflare's and Google's resolvers speak. */
   DOH_URL: url.default('https://cloudflare-dns.com/dns-query'),
   /** An HTTP API that takes {from, to, subject, text, html} with a bearer key. Production needs it: accounts live by mail. */

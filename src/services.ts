@@ -11,6 +11,7 @@ import { placeSigner } from './domain/audit.ts'
 import { deviceTokens } from './domain/device-token.ts'
 import { defaultLimits } from './domain/limit.ts'
 import { sealFor } from './domain/seal.ts'
+import { deliveryLimits } from './engine/budget.ts'
 import type { Env } from './env.ts'
 import { printLine } from './http/request-log.ts'
 import type { SqlParser } from './lineage/sql.ts'
@@ -80,6 +81,7 @@ export function buildServices(
       printLine,
     ),
     publicUrl: env.PUBLIC_URL,
+    deliveryLimits: { ...deliveryLimits, calls: Number(env.DELIVERY_CALLS) },
     live: (tenantId, runId, last) => void tell(tenantId, runId, last),
     allowPrivateHosts: env.ALLOW_PRIVATE_HOSTS === 'true',
     now,

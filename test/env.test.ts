@@ -83,6 +83,8 @@ describe('in production', () => {
     ['UPSTASH_REDIS_REST_URL', 'https://10.0.0.7', 'is a private address'],
     ['QSTASH_URL', 'http://127.0.0.1:8080', 'must be https'],
     ['CORS_ORIGINS', 'https://a.acme.com,http://b.acme.com', 'must be https'],
+    ['DELIVERY_CALLS', '0', 'whole number from 1 to 10000'],
+    ['DELIVERY_CALLS', '10001', 'whole number from 1 to 10000'],
     ['ALLOW_PRIVATE_HOSTS', 'true', 'ENVIRONMENT=local alone'],
     ['NEON_GATEWAY', '127.0.0.1:5433', 'ENVIRONMENT=local alone'],
   ])('does not start with %s = %s', (name, value, words) => {

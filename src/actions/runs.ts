@@ -23,7 +23,7 @@ import { resolveParameters } from '#src/domain/parameters.ts'
 import { Problem } from '#src/domain/problem.ts'
 import { can } from '#src/domain/role.ts'
 import type { RunState, StepState } from '#src/domain/run-state.ts'
-import { besideAnswer, startBudget, type Budget } from '#src/engine/budget.ts'
+import { besideAnswer, startBudgetBeside, type Budget } from '#src/engine/budget.ts'
 import { knownVersion, rememberVersion } from '#src/engine/known-versions.ts'
 import { leaseMs } from '#src/engine/lease.ts'
 import { wakeMessages } from '#src/engine/wake.ts'
@@ -49,7 +49,7 @@ export async function startRun(
   const id = newId('run', ctx.now())
   const { pipelineId } = input
   const delivery = { id: `here:${id}`, retry: false }
-  const budget = startBudget(ctx.services.now, besideAnswer.limits, besideAnswer.kinds)
+  const budget = startBudgetBeside(ctx.services.now, ctx.services.deliveryLimits)
   const known = knownVersion(ctx.tenantId, pipelineId)
   const started = await startRunRow(ctx.tenantDb, {
     id,

@@ -10,7 +10,10 @@ export type Budget = {
 
 export type DeliveryLimits = { wallMs: number; calls: number }
 
-/** A tenth of the wall time that QStash's smallest plan waits for an answer, a tenth of a Worker's subrequests. */
+/**
+ * A tenth of the wall time that QStash's smallest plan waits for an answer, a tenth of a Worker's subrequests; where the
+ * platform's plan allows fewer of them, DELIVERY_CALLS of the environment says so.
+ */
 export const deliveryLimits: DeliveryLimits = { wallMs: 90_000, calls: 1_000 }
 
 /**
@@ -20,6 +23,12 @@ export const deliveryLimits: DeliveryLimits = { wallMs: 90_000, calls: 1_000 }
 export const besideAnswer = {
   limits: { wallMs: 8_000, calls: 500 },
   kinds: ['wait', 'call', 'notify', 'pipeline', 'map'],
+}
+
+/** The budget of what is begun beside an answer, whose request has made calls as well. */
+export function startBudgetBeside(now: () => Date, limits = deliveryLimits): Budget {
+  const { wallMs, calls } = besideAnswer.limits
+  return startBudget(now, { wallMs, calls: Math.min(calls, Math.ceil(limits.calls / 2)) }, besideAnswer.kinds)
 }
 
 export function startBudget(now: () => Date, limits = deliveryLimits, kinds?: readonly string[]): Budget {

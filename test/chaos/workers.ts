@@ -22,10 +22,16 @@ export async function startWorkers(options: {
   onLine: (line: string) => void
 }): Promise<Workers> {
   const { env, onLine } = options
-  const launch = () => startWorker({ env, onLine, v8Flags: ['--max-old-space-size=128'] })
+  // One of them soon hands on what it is given, the other keeps it for as long as it may.
+  const launch = (which: number) =>
+    startWorker({
+      env: { ...env, ...(which === 0 ? { DELIVERY_CALLS: '3' } : {}) },
+      onLine,
+      v8Flags: ['--max-old-space-size=128'],
+    })
   const hosts: (WorkerHost | undefined)[] = []
   // One after the other: Miniflare reads its flags from the environment of this process.
-  for (let i = 0; i < count; i++) hosts.push(await launch())
+  for (let i = 0; i < count; i++) hosts.push(await launch(i))
   const door = await openDoor(options.port, () => hosts.flatMap((host) => host?.port ?? []))
   const kill = async (which: number) => {
     const host = hosts[which]
@@ -35,7 +41,7 @@ export async function startWorkers(options: {
   return {
     async kill(which) {
       await kill(which)
-      hosts[which] = await launch()
+      hosts[which] = await launch(which)
     },
     async freeze(which, meanwhile) {
       const pid = hosts[which]?.pid()
@@ -50,7 +56,7 @@ export async function startWorkers(options: {
     async killAll(meanwhile) {
       for (const which of hosts.keys()) await kill(which)
       await meanwhile()
-      for (const which of hosts.keys()) hosts[which] = await launch()
+      for (const which of hosts.keys()) hosts[which] = await launch(which)
     },
     async stop() {
       await door.close()
