@@ -7,7 +7,7 @@ import { accountRoutes } from './routes/accounts.ts'
 import { accessRoutes, ownPermissionRoutes } from './routes/access.ts'
 import { alertRoutes } from './routes/alerts.ts'
 import { apiKeyRoutes, ownKeyRoutes } from './routes/api-keys.ts'
-import { approvalRoutes } from './routes/approvals.ts'
+import { approvalListRoutes, approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { auditStreamRoutes } from './routes/audit-streams.ts'
 import { backfillRoutes, pipelineBackfillRoutes } from './routes/backfills.ts'
@@ -86,6 +86,7 @@ export function createApp(services: Services, files: ConsoleFiles = {}) {
     .route('/v1/runs', runRoutes)
     .route('/v1/runs', approvalRoutes)
     .route('/v1/alerts', alertRoutes)
+    .route('/v1/approvals', approvalListRoutes)
     .route('/v1/schedules', scheduleRoutes)
     .route('/v1/schemas', schemaRoutes)
     .route('/v1/sso', ssoRoutes)

@@ -1,6 +1,13 @@
-import { answerStep, findWaitingStep } from '#src/db/answers.ts'
+import {
+  answerStep,
+  findWaitingStep,
+  listApprovals,
+  rolesAskedFor,
+  type WaitingApproval,
+} from '#src/db/answers.ts'
 import type { RunId } from '#src/domain/id.ts'
 import { storableText } from '#src/domain/json.ts'
+import { toPage, type Page, type PageRequest } from '#src/domain/page.ts'
 import { notFound, Problem } from '#src/domain/problem.ts'
 import { actorName, type Role } from '#src/domain/role.ts'
 import { wakeMessages } from '#src/engine/wake.ts'
@@ -8,6 +15,18 @@ import { allow, type Context } from './context.ts'
 
 /** Where a step stands that waits for approval; inside a map the item's own place is around it. */
 type Asked = { approval?: { roles: Role[] }; inner?: { approval?: { roles: Role[] } } | null }
+
+/** What waits for somebody to approve it, what has waited longest first. */
+export async function readApprovals(ctx: Context, page: PageRequest): Promise<Page<WaitingApproval>> {
+  allow(ctx, 'runs:read')
+  const [runId, position, mapIndex] = page.after ?? []
+  const after =
+    runId === undefined
+      ? undefined
+      : { runId: runId as RunId, position: Number(position), mapIndex: Number(mapIndex) }
+  const found = await listApprovals(ctx.tenantDb, after, page.limit)
+  return toPage(found, page.limit, (one) => [one.runId, String(one.position), String(one.mapIndex)])
+}
 
 /** Approves or rejects what a step waits for. Whoever may, and is the first to say so, decides. */
 export async function decideStep(
@@ -37,8 +56,13 @@ export async function decideStep(
   return { approved, by }
 }
 
-/** People decide by their role; an API key by its scopes, which were asked for already. */
+/** Where a step, or an item of it, waits for approval, only those who may give that may end it in another way. */
+export async function refuseInPlaceOf(ctx: Context, runId: RunId, step: string): Promise<void> {
+  for (const roles of await rolesAskedFor(ctx.tenantDb, runId, step)) refuseOthers(ctx, roles)
+}
+
+/** People decide by their role, and their API keys as they do. */
 function refuseOthers({ actor }: Context, roles: readonly Role[]): void {
-  if (actor.kind !== 'user' || roles.some((role) => role === actor.role)) return
+  if (actor.kind === 'job' || roles.some((role) => role === actor.role)) return
   throw new Problem('forbidden', `This is for ${roles.join(', ')} to decide.`)
 }

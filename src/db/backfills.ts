@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm'
 import type { Id, PipelineId } from '#src/domain/id.ts'
-import type { Json } from '#src/domain/json.ts'
 import { notFound } from '#src/domain/problem.ts'
 import type { TenantDb } from './database.ts'
 import type { Wake } from './run-moves.ts'
@@ -13,7 +12,7 @@ export type Backfill = {
   pipelineId: PipelineId
   version: number
   state: BackfillState
-  asked: { [key: string]: Json }
+  asked: { from: string; to: string; cron: string; timezone: string; order: 'oldest' | 'newest' }
   parameters: Record<string, unknown>
   concurrency: number
   skipSucceeded: boolean

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { readOwnPermissions } from '#src/actions/access.ts'
+import { readOwnPermissions, type OnResource } from '#src/actions/access.ts'
 import { explainKey, explainUser } from '#src/actions/explain.ts'
 import { ids } from '#src/domain/id.ts'
 import { permission } from '#src/domain/role.ts'
@@ -37,6 +37,6 @@ export const ownPermissionRoutes = newRoutes().get('/', valid('query', listQuery
     await pageRequest(c, c.req.valid('query')),
   )
   const answer = await page(c, granted, (one) => one)
-  const paged = (await answer.json()) as object
+  const paged = (await answer.json()) as { items: OnResource[]; nextCursor?: string }
   return c.json({ permissions, ...(project ? { project } : {}), ...paged }, 200)
 })

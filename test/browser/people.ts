@@ -1,5 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { expect, inject } from 'vitest'
+import type { Services } from '#src/actions/context.ts'
 import { consoleFiles } from '#local/console-files.ts'
 import { until } from '#test/support/until.ts'
 import { world, type Tenant, type World } from '#test/support/world.ts'
@@ -82,14 +83,16 @@ export async function person(browser: Browser, baseURL: string, width = 1280): P
 }
 
 /** A world for people at browsers, with the console in it; its limits are for more than one person at one address. */
-export async function peopledWorld(): Promise<World> {
+export async function peopledWorld(
+  change: (services: Services) => Services = (services) => services,
+): Promise<World> {
   await using web = await builtConsole()
   const roomy = <P extends { limit: number }>(policy: P): P => ({ ...policy, limit: 10_000 })
   return world(
     (services) => {
       const { limits } = services
       return {
-        ...services,
+        ...change(services),
         limits: {
           ...limits,
           user: roomy(limits.user),

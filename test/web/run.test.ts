@@ -103,6 +103,11 @@ describe('a run, after what happened', () => {
     )
   })
 
+  it('is not moved by what happens to single items of its maps', () => {
+    const shown = newRun({ steps: [step({ key: 'each', kind: 'map', state: 'waiting', attempt: 1 })] })
+    expect(after(shown, { type: 'step.succeeded', step: 'each', mapIndex: 3, at: at(2) })).toEqual(shown)
+  })
+
   it('shows rows of the steps that are at work, and of no other', () => {
     const shown = newRun({
       steps: [step({ state: 'running' }), step({ key: 'check', state: 'succeeded', rowsIn: 7 })],
@@ -238,7 +243,7 @@ describe('a run on a page', () => {
     await vi.advanceTimersByTimeAsync(0)
     expect(stream?.readyState).toBe(2)
     expect(shown()).toEqual(over)
-    expect(model.canCancel.value).toBe(false)
+    expect(model.isLive.value).toBe(false)
     expect(model.quality.value).toHaveLength(1)
     await vi.advanceTimersByTimeAsync(60_000)
     expect(looks()).toBe(before + 1)
@@ -301,9 +306,42 @@ describe('a run on a page', () => {
   })
 
   it('says why it cannot be cancelled', async () => {
-    const { model } = await open()
-    await model.cancel()
-    expect(model.problem.value?.detail).toBe('The run is failed already.')
+    const { model, looks } = await open()
+    const answer = await model.cancel()
+    expect(answer.state === 'failed' && answer.problem.detail).toBe('The run is failed already.')
+    expect(looks()).toBe(2)
+    model[Symbol.dispose]()
+  })
+
+  it('says until when its steps wait, as long as they do', async () => {
+    const { model, streams } = await open(newRun({ state: 'running' }))
+    const [stream] = streams
+    stream?.say('step.waiting', { at: at(0), step: 'read', delayMs: 60_000 }, '3')
+    stream?.say('step.waiting', { at: at(0), step: 'read', mapIndex: 2, delayMs: 5_000 }, '4')
+    stream?.say('step.retrying', { at: at(1), step: 'check', delayMs: 2_000 }, '5')
+    expect(Object.fromEntries(model.untils.value)).toEqual({ read: at(60), check: at(3) })
+    stream?.say('step.running', { at: at(3), step: 'check', attempt: 2 }, '6')
+    expect(Object.fromEntries(model.untils.value)).toEqual({ read: at(60) })
+    const told = model.told.value
+    stream?.say('log', { seq: 1, message: 'Hello.' }, '6.1')
+    expect(model.told.value).toBe(told + 1)
+    model[Symbol.dispose]()
+  })
+
+  it('sends what people do to it as they said it, and is read again', async () => {
+    const { model, server, looks } = await open(newRun({ state: 'running' }))
+    await model.markStep('each.parts', { as: 'failed', reason: 'because' })
+    await model.decide('each', { item: 2 }, false, '  ')
+    await model.decide('each', { outer: 1, item: 2 }, true, ' fine ')
+    await model.rerun({ from: 'failed', version: 'current' })
+    const sent = server.asked.filter(({ method }) => method === 'POST')
+    expect(sent.map(({ path, body }) => [path.replace('/v1/runs/run_1/', ''), JSON.parse(body)])).toEqual([
+      ['steps/each.parts/mark', { as: 'failed', reason: 'because' }],
+      ['steps/each/reject', { item: 2 }],
+      ['steps/each/approve', { outer: 1, item: 2, comment: 'fine' }],
+      ['rerun', { from: 'failed', version: 'current' }],
+    ])
+    expect(looks()).toBe(4)
     model[Symbol.dispose]()
   })
 })

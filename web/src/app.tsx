@@ -19,6 +19,13 @@ const Pipelines = lazy(() => import('./pages/pipelines/page.tsx').then((page) =>
 const Pipeline = lazy(() => import('./pages/pipeline/page.tsx').then((page) => page.PipelinePage))
 const Runs = lazy(() => import('./pages/runs/page.tsx').then((page) => page.RunsPage))
 const Run = lazy(() => import('./pages/run/page.tsx').then((page) => page.RunPage))
+const Approvals = lazy(() => import('./pages/approvals/page.tsx').then((page) => page.ApprovalsPage))
+const Backfills = lazy(() => import('./pages/backfills/page.tsx').then((page) => page.BackfillsPage))
+const NewBackfill = lazy(() => import('./pages/backfills/new.tsx').then((page) => page.NewBackfillPage))
+const Backfill = lazy(() => import('./pages/backfills/one.tsx').then((page) => page.BackfillPage))
+const DeadLetters = lazy(() => import('./pages/dead-letters/page.tsx').then((page) => page.DeadLettersPage))
+const DeadLetter = lazy(() => import('./pages/dead-letters/one.tsx').then((page) => page.DeadLetterPage))
+const Alerts = lazy(() => import('./pages/alerts/page.tsx').then((page) => page.AlertsPage))
 const Security = lazy(() => import('./pages/security/page.tsx').then((page) => page.SecurityPage))
 const Account = lazy(() => import('./pages/account/page.tsx').then((page) => page.AccountPage))
 const Members = lazy(() => import('./pages/members/page.tsx').then((page) => page.MembersPage))
@@ -79,6 +86,13 @@ function Content() {
       <Route path="/pipelines/:id" component={Pipeline} />
       <Route path="/runs" component={Runs} />
       <Route path="/runs/:id" component={Run} />
+      <Route path="/approvals" component={Approvals} />
+      <Route path="/backfills" component={Backfills} />
+      <Route path="/backfills/new" component={NewBackfill} />
+      <Route path="/backfills/:id" component={Backfill} />
+      <Route path="/dead-letters" component={DeadLetters} />
+      <Route path="/dead-letters/:id" component={DeadLetter} />
+      <Route path="/alerts" component={Alerts} />
       <Route path="/security" component={Security} />
       <Route path="/account" component={Account} />
       <Route path="/members" component={Members} />

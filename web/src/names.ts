@@ -8,7 +8,7 @@ type Mays = (wanted: Permission) => boolean
 export async function readNames(
   api: Client,
   may: Mays,
-  of: readonly ('members' | 'service-accounts' | 'api-keys' | 'projects')[],
+  of: readonly ('members' | 'service-accounts' | 'api-keys' | 'projects' | 'pipelines')[],
 ): Promise<ReadonlyMap<string, string>> {
   const query = { limit: most }
   const readers = {
@@ -19,6 +19,7 @@ export async function readNames(
     },
     'api-keys': { needs: 'api-keys:read', read: () => ask(api.v1['api-keys'].$get({ query })) },
     projects: { needs: 'projects:read', read: () => ask(api.v1.projects.$get({ query })) },
+    pipelines: { needs: 'pipelines:read', read: () => ask(api.v1.pipelines.$get({ query })) },
   } as const
   const names = new Map<string, string>()
   await Promise.all(

@@ -39,6 +39,7 @@ export const runEntries = [
     body: { as: 'failed', ...reason },
   }),
   route('GET', '/v1/runs/:id/steps/:step/items', 'runs:read', step),
+  route('GET', '/v1/approvals', 'runs:read'),
   route('GET', '/v1/schedules', 'pipelines:read'),
   route('GET', '/v1/backfills', 'runs:read'),
   route('GET', '/v1/backfills/:id', 'runs:read'),

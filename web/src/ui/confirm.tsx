@@ -5,23 +5,25 @@ import type { Answered } from '../load.ts'
 import styles from './confirm.module.css'
 import { FormAlert, useSubmit } from './form.tsx'
 
-type AskingProps = {
+type AskingProps<T> = {
   title: string
   /** The word on the button that does it. */
   action: string
-  act: (form: FormData) => Promise<Answered<unknown>>
-  done: () => Promise<void> | void
+  act: (form: FormData) => Promise<Answered<T>>
+  done: (value: T) => Promise<void> | void
+  /** The word on the button that does nothing. */
+  keep?: string
   children: ComponentChildren
 }
 
-type ConfirmProps = AskingProps & {
+type ConfirmProps<T> = AskingProps<T> & {
   word: string
   /** The button's name for who does not see what it stands beside; begins with the word. */
   name?: string
 }
 
 /** A button for what cannot be taken back, or needs to be told more: it asks first. */
-export function Confirm({ word, name = word, ...asking }: ConfirmProps) {
+export function Confirm<T>({ word, name = word, ...asking }: ConfirmProps<T>) {
   const isOpen = useSignal(false)
   return (
     <>
@@ -33,14 +35,15 @@ export function Confirm({ word, name = word, ...asking }: ConfirmProps) {
   )
 }
 
-function Asking({ title, action, act, done, children, close }: AskingProps & { close: () => void }) {
+function Asking<T>(props: AskingProps<T> & { close: () => void }) {
+  const { title, action, act, done, keep = 'Cancel', children, close } = props
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   useEffect(() => dialog.current?.showModal(), [])
-  const { submit, busy, problem } = useSubmit(act, async () => {
+  const { submit, busy, problem } = useSubmit(act, async (value) => {
     // Gives the focus back to the button, if that is still there.
     dialog.current?.close()
-    await done()
+    await done(value)
   })
   return (
     <dialog ref={dialog} class={styles.dialog} aria-labelledby={id} onClose={close}>
@@ -50,7 +53,7 @@ function Asking({ title, action, act, done, children, close }: AskingProps & { c
         <FormAlert problem={problem} shown={[]} />
         <p class={styles.actions}>
           <button type="button" onClick={() => dialog.current?.close()}>
-            Cancel
+            {keep}
           </button>
           <button type="submit" data-main disabled={busy.value}>
             {action}

@@ -1,6 +1,8 @@
 import { useLocation } from 'preact-iso'
 import { session } from '../browser.ts'
 import { Alert } from './alert.tsx'
+import { pathsOf } from './groups.ts'
+import { isAt } from './settings.ts'
 import { SettingsMenu } from './settings-menu.tsx'
 import { TenantSwitch } from './tenant-switch.tsx'
 import styles from './header.module.css'
@@ -10,7 +12,8 @@ export function Header() {
   const state = session.state.value
   if (state.state !== 'ready') return null
   const { tenant, user } = state.value
-  const current = (prefix: string) => (path.startsWith(prefix) ? ('page' as const) : undefined)
+  const current = (...pages: string[]) =>
+    pages.some((page) => isAt(path, page)) ? ('page' as const) : undefined
   return (
     <header class={styles.header}>
       <a class={styles.brand} href="/">
@@ -20,8 +23,11 @@ export function Header() {
         <a href="/pipelines" aria-current={path === '/' ? 'page' : current('/pipelines')}>
           Pipelines
         </a>
-        <a href="/runs" aria-current={current('/runs')}>
+        <a href="/runs" aria-current={current(...pathsOf('runs'))}>
           Runs
+        </a>
+        <a href="/approvals" aria-current={current(...pathsOf('attention'))}>
+          Attention
         </a>
       </nav>
       <p class={styles.tenant}>{user ? <TenantSwitch current={tenant} /> : tenant.name}</p>

@@ -1,7 +1,10 @@
 import type { RunState, StepState } from '#src/domain/run-state.ts'
 import styles from './status-pill.module.css'
 
-export type Status = RunState | StepState | 'passed' | 'warned' | 'rejected'
+type Check = 'passed' | 'warned' | 'rejected'
+/** Of a backfill, a dead letter, an alert. */
+type Matter = 'paused' | 'finished' | 'open' | 'replayed' | 'dismissed' | 'resolved'
+export type Status = RunState | StepState | Check | Matter
 
 const signs: Record<Status, { sign: string; tone: string | undefined }> = {
   queued: { sign: '○', tone: styles.muted },
@@ -18,6 +21,12 @@ const signs: Record<Status, { sign: string; tone: string | undefined }> = {
   cancelling: { sign: '■', tone: styles.warn },
   cancelled: { sign: '■', tone: styles.muted },
   skipped: { sign: '↷', tone: styles.muted },
+  paused: { sign: '‖', tone: styles.warn },
+  finished: { sign: '✓', tone: styles.good },
+  open: { sign: '!', tone: styles.bad },
+  replayed: { sign: '↻', tone: styles.good },
+  dismissed: { sign: '–', tone: styles.muted },
+  resolved: { sign: '✓', tone: styles.muted },
 }
 
 /** A state as a sign and a word, never as a colour alone. */

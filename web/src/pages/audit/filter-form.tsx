@@ -1,7 +1,8 @@
 import { useLocation } from 'preact-iso'
 import { useId } from 'preact/hooks'
+import { addressOf } from '../../address.ts'
 import { text } from '../../ui/form.tsx'
-import { addressOf, filterOf, type Filter } from './filter.ts'
+import { filterOf, type Filter } from './filter.ts'
 import styles from './filter-form.module.css'
 
 type FilterFormProps = { filter: Filter; names: ReadonlyMap<string, string> }

@@ -24,8 +24,3 @@ function timeOf(day: string, later: number): string | undefined {
   at.setDate(at.getDate() + later)
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString()
 }
-
-export const addressOf = (path: string, parameters: Readonly<Record<string, string>>): string => {
-  const query = new URLSearchParams(parameters).toString()
-  return query === '' ? path : `${path}?${query}`
-}

@@ -1,11 +1,11 @@
-import { useSignal } from '@preact/signals'
 import { useLocation } from 'preact-iso'
 import { ask, tell } from '../../api.ts'
 import { entranceApi, session } from '../../browser.ts'
 import { useMailLink } from '../../mail-link.ts'
 import { secondStep } from '../../second-step.ts'
+import { AskForMail } from '../../ui/ask-for-mail.tsx'
 import { Entrance } from '../../ui/entrance.tsx'
-import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { FormAlert, useSubmit } from '../../ui/form.tsx'
 import { Page } from '../../ui/page.tsx'
 
 /** Signing in with a mailed link: where it leads, and, without one, where it is asked for. */
@@ -46,23 +46,5 @@ function UseLink({ token }: { token: string }) {
 }
 
 function AskForLink() {
-  const isSent = useSignal(false)
-  const { submit, busy, problem } = useSubmit(
-    (form) => tell(entranceApi.v1.sessions.link.$post({ json: { email: text(form, 'email') } })),
-    () => {
-      isSent.value = true
-    },
-  )
-  if (isSent.value) return <output>If this address has an account, a link is on its way to it.</output>
-  return (
-    <form onSubmit={submit}>
-      <Field label="E-mail" name="email" problem={problem}>
-        {(field) => <input {...field} type="email" autoComplete="username" maxLength={254} required />}
-      </Field>
-      <FormAlert problem={problem} shown={['email']} />
-      <button type="submit" data-main disabled={busy.value}>
-        Send me a link
-      </button>
-    </form>
-  )
+  return <AskForMail ask={(email) => tell(entranceApi.v1.sessions.link.$post({ json: { email } }))} />
 }

@@ -2,8 +2,9 @@ import { useSignal } from '@preact/signals'
 import { tell } from '../../api.ts'
 import { entranceApi, session } from '../../browser.ts'
 import { useMailLink } from '../../mail-link.ts'
+import { AskForMail } from '../../ui/ask-for-mail.tsx'
 import { Entrance } from '../../ui/entrance.tsx'
-import { Field, FormAlert, text, useSubmit } from '../../ui/form.tsx'
+import { FormAlert, text, useSubmit } from '../../ui/form.tsx'
 import { NewPassword } from '../../ui/new-password.tsx'
 import { Page } from '../../ui/page.tsx'
 import { Username } from '../../ui/username.tsx'
@@ -26,25 +27,7 @@ export function ResetPage() {
 }
 
 function AskForReset() {
-  const isSent = useSignal(false)
-  const { submit, busy, problem } = useSubmit(
-    (form) => tell(reset.$post({ json: { email: text(form, 'email') } })),
-    () => {
-      isSent.value = true
-    },
-  )
-  if (isSent.value) return <output>If this address has an account, a link is on its way to it.</output>
-  return (
-    <form onSubmit={submit}>
-      <Field label="E-mail" name="email" problem={problem}>
-        {(field) => <input {...field} type="email" autoComplete="username" maxLength={254} required />}
-      </Field>
-      <FormAlert problem={problem} shown={['email']} />
-      <button type="submit" data-main disabled={busy.value}>
-        Send me a link
-      </button>
-    </form>
-  )
+  return <AskForMail ask={(email) => tell(reset.$post({ json: { email } }))} />
 }
 
 function ChoosePassword({ token }: { token: string }) {

@@ -1,9 +1,20 @@
 import type { ReadonlySignal } from '@preact/signals'
 import { Fact, Facts as All } from '../../ui/facts.tsx'
-import { count, duration } from '../../ui/figures.ts'
+import { count, duration, shortId } from '../../ui/figures.ts'
 import { Time } from '../../ui/time.tsx'
 import styles from './facts.module.css'
 import { isOver, type Run } from './run.ts'
+
+const startedBy: Record<Run['trigger'], string> = {
+  manual: 'Started by hand',
+  schedule: 'Started by its schedule',
+  event: 'Started by an event',
+  dataset: 'Started by a dataset',
+  upstream: 'Started by another pipeline',
+  backfill: 'Started by a backfill',
+  parent: 'Started by another run',
+  rerun: 'Started again',
+}
 
 /** What there is to know about a run as a whole. */
 export function Facts({ run, nowMs }: { run: Run; nowMs: ReadonlySignal<number> }) {
@@ -14,9 +25,14 @@ export function Facts({ run, nowMs }: { run: Run; nowMs: ReadonlySignal<number> 
       <Fact name="Pipeline">
         <a href={`/pipelines/${run.pipelineId}`}>{run.pipelineName}</a>, version {run.version}
       </Fact>
-      <Fact name={run.trigger === 'manual' ? 'Started by hand' : 'Started by its schedule'}>
-        <Time at={run.createdAt} />
+      <Fact name={startedBy[run.trigger]}>
+        <Time at={run.createdAt} zone />
       </Fact>
+      {run.rerunOf !== undefined && (
+        <Fact name="Does again">
+          <a href={`/runs/${run.rerunOf}`}>run {shortId(run.rerunOf)}</a>
+        </Fact>
+      )}
       <Fact name={isOver(run) ? 'Took' : 'Running for'}>
         <Took run={run} nowMs={nowMs} />
       </Fact>

@@ -1,17 +1,20 @@
 import { batch, computed, createModel, effect, signal, untracked, type ReadonlySignal } from '@preact/signals'
 import { ask, type Client } from '../../api.ts'
 import { untilDisposed } from '../../disposal.ts'
-import { loading, type ApiProblem, type Load } from '../../load.ts'
+import { loading, type Load } from '../../load.ts'
+import { handOn } from './hand.ts'
 import {
   afterEvent,
   afterProgress,
   eventTypes,
   isOver,
   isStepOver,
+  untilsAfter,
   type Progress,
   type Quality,
   type Run,
   type RunEvent,
+  type Untils,
 } from './run.ts'
 import { speedometer } from './speed.ts'
 
@@ -32,13 +35,10 @@ export const RunModel = createModel((api: Client, { visible, openStream }: Brows
   const init = { init: { signal: untilDisposed() } }
   const run = signal<Load<Run>>(loading)
   const quality = signal<readonly Quality[]>([])
-  const problem = signal<ApiProblem | undefined>(undefined)
+  const untils = signal<Untils>(new Map())
+  const told = signal(0)
   const speeds = signal<ReadonlyMap<string, number>>(new Map())
   const nowMs = signal(Date.now())
-  const canCancel = computed(() => {
-    const load = run.value
-    return load.state === 'ready' && !isOver(load.value) && load.value.state !== 'cancelling'
-  })
   const isLive = computed(() => run.value.state === 'ready' && !isOver(run.value.value))
   let lastEventId = ''
   let lookedMs = 0
@@ -103,11 +103,20 @@ export const RunModel = createModel((api: Client, { visible, openStream }: Brows
       lastEventId = eventId
       waitMs = secondMs
       const event = { ...(JSON.parse(data) as Omit<RunEvent, 'type'>), type }
-      change((current) => afterEvent(current, event))
+      batch(() => {
+        change((current) => afterEvent(current, event))
+        untils.value = untilsAfter(untils.value, event)
+        told.value += 1
+      })
       const load = run.peek()
       const finished = load.state === 'ready' && isOver(load.value)
       if (finished) void look()
       else soon(Math.max(0, lookedMs + betweenLooksMs - Date.now()))
+    }
+    const onLine = ({ lastEventId: eventId }: MessageEvent<string>) => {
+      lastEventId = eventId
+      waitMs = secondMs
+      told.value += 1
     }
     const onProgress = ({ data }: MessageEvent<string>) => {
       waitMs = secondMs
@@ -134,6 +143,7 @@ export const RunModel = createModel((api: Client, { visible, openStream }: Brows
       for (const type of eventTypes)
         stream.addEventListener(type, (event) => onEvent(event as MessageEvent<string>))
       stream.addEventListener('progress', (event) => onProgress(event as MessageEvent<string>))
+      stream.addEventListener('log', (event) => onLine(event as MessageEvent<string>))
       stream.addEventListener('error', onError)
     }
 
@@ -163,17 +173,15 @@ export const RunModel = createModel((api: Client, { visible, openStream }: Brows
   return {
     run,
     quality,
-    /** Why cancelling did not work. */
-    problem,
+    /** Until when steps wait. */
+    untils,
+    /** Grows with each event and each line of the log. */
+    told,
     /** Rows a second of the steps that are running. */
     speeds,
     nowMs,
-    canCancel,
+    isLive,
     look,
-    async cancel(): Promise<void> {
-      const answer = await ask(api.v1.runs[':id'].cancel.$post({ param: { id } }, init))
-      problem.value = answer.state === 'failed' ? answer.problem : undefined
-      await look()
-    },
+    ...handOn(api, id, look),
   }
 })

@@ -28,6 +28,10 @@ export type RunEvent = {
   rowsOut?: number
   rowsRejected?: number
   error?: { code: string; message: string }
+  /** Of an item of a map; what happens to those is not what happens to the step. */
+  mapIndex?: number
+  /** After how long a step that waits is looked at again. */
+  delayMs?: number
 }
 export type Progress = Pick<Step, 'key' | 'rowsIn' | 'rowsOut' | 'rowsRejected'>
 
@@ -37,6 +41,7 @@ export type Progress = Pick<Step, 'key' | 'rowsIn' | 'rowsOut' | 'rowsRejected'>
  */
 export function afterEvent(run: Run, event: RunEvent): Run {
   if (event.step === undefined) return afterRunEvent(run, event)
+  if (event.mapIndex !== undefined) return run
   return {
     ...run,
     steps: run.steps.map((step) => (step.key === event.step ? afterStepEvent(step, event) : step)),
@@ -84,6 +89,18 @@ function afterStepEvent(step: Step, event: RunEvent): Step {
     default:
       return step
   }
+}
+
+export type Untils = ReadonlyMap<string, string>
+
+/** Until when each step waits by what has happened, where that is a time. */
+export function untilsAfter(untils: Untils, { step, type, at, delayMs, mapIndex }: RunEvent): Untils {
+  if (step === undefined || mapIndex !== undefined) return untils
+  const next = new Map(untils)
+  if ((type === 'step.waiting' || type === 'step.retrying') && delayMs !== undefined)
+    next.set(step, new Date(Date.parse(at) + delayMs).toISOString())
+  else next.delete(step)
+  return next
 }
 
 const tookMs = (from: string | undefined, to: string) =>

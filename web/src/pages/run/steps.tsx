@@ -47,7 +47,10 @@ export function Steps({ run, speeds, nowMs }: { run: Run } & Live) {
         {run.steps.map((step) => (
           <tr key={step.key}>
             <th scope="row">
-              <span class={styles.key}>{step.key}</span> <span class={styles.kind}>{step.kind}</span>
+              <a class={styles.key} href={`/runs/${run.id}?step=${encodeURIComponent(step.key)}`}>
+                {step.key}
+              </a>{' '}
+              <span class={styles.kind}>{step.kind}</span>
             </th>
             <td data-label="State">
               <StatusPill state={step.state} />

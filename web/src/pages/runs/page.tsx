@@ -1,14 +1,16 @@
 import { useModel } from '@preact/signals'
-import { useLocation } from 'preact-iso'
 import type { RunState } from '#src/domain/run-state.ts'
 import { api, visible } from '../../browser.ts'
-import { Loaded } from '../../ui/loaded.tsx'
-import { More } from '../../ui/more.tsx'
+import { isId } from '../../id.ts'
+import { Choice, Filters } from '../../ui/filters.tsx'
+import { GroupNav } from '../../ui/group-nav.tsx'
+import { List } from '../../ui/list.tsx'
 import { Page } from '../../ui/page.tsx'
+import { PipelineChoice, usePipelineNames } from '../../ui/pipeline-choice.tsx'
 import { stateWords } from '../../ui/status-pill.tsx'
+import { useFilter } from '../../ui/use-filter.ts'
 import { RunsModel, type RunFilter } from './model.ts'
 import { RunsTable } from './table.tsx'
-import styles from './page.module.css'
 
 /** By what somebody looks for first; a record, so that none is forgotten. */
 const states = Object.keys({
@@ -21,27 +23,34 @@ const states = Object.keys({
   cancelling: true,
   cancelled: true,
 } satisfies Record<RunState, true>) as RunState[]
+const stateOptions = states.map((state) => [state, stateWords(state)] as const)
 
 export function RunsPage() {
-  const { query, route } = useLocation()
-  const state = states.find((one) => one === query['state'])
+  const { filter, choose } = useFilter(['state', 'pipelineId'])
+  const names = usePipelineNames()
+  const state = states.find((one) => one === filter.state)
+  const asked: RunFilter = {
+    ...(state && { state }),
+    ...(isId('pip', filter.pipelineId) && { pipelineId: filter.pipelineId }),
+  }
   return (
     <Page title="Runs">
-      <label class={styles.filter}>
-        State
-        <select
-          value={state ?? ''}
-          onChange={({ currentTarget: { value } }) => route(value === '' ? '/runs' : `/runs?state=${value}`)}
-        >
-          <option value="">any</option>
-          {states.map((one) => (
-            <option key={one} value={one}>
-              {stateWords(one)}
-            </option>
-          ))}
-        </select>
-      </label>
-      <RunList key={state} filter={state === undefined ? {} : { state }} />
+      <GroupNav of="runs" />
+      <Filters>
+        <Choice
+          label="State"
+          value={state}
+          none="any"
+          options={stateOptions}
+          choose={(value) => choose('state', value)}
+        />
+        <PipelineChoice
+          names={names.value}
+          value={asked.pipelineId}
+          choose={(value) => choose('pipelineId', value)}
+        />
+      </Filters>
+      <RunList key={JSON.stringify(asked)} filter={asked} />
     </Page>
   )
 }
@@ -49,19 +58,13 @@ export function RunsPage() {
 function RunList({ filter }: { filter: RunFilter }) {
   const { runs } = useModel(() => new RunsModel(api, visible, filter))
   return (
-    <Loaded of={runs.list} retry={() => void runs.look()}>
-      {({ items, nextCursor }) =>
-        items.length === 0 ? (
-          <p>
-            {filter.state === undefined ? 'Nothing has run yet.' : `No run is ${stateWords(filter.state)}.`}
-          </p>
-        ) : (
-          <>
-            <RunsTable runs={items} caption="The runs, the newest first" />
-            <More model={runs} has={nextCursor !== undefined} />
-          </>
-        )
-      }
-    </Loaded>
+    <List model={runs} empty={emptyWords(filter)}>
+      {(items) => <RunsTable runs={items} caption="The runs, the newest first" />}
+    </List>
   )
+}
+
+function emptyWords({ state, pipelineId }: RunFilter): string {
+  if (state !== undefined) return `No run ${pipelineId ? 'of this pipeline ' : ''}is ${stateWords(state)}.`
+  return pipelineId ? 'This pipeline has not run yet.' : 'Nothing has run yet.'
 }

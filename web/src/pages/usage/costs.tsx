@@ -5,6 +5,15 @@ import { groupings, type Grouping } from './period.ts'
 
 type Amounts = Usage['totals']['amounts']
 
+const columns: { name: string; of: (amounts: Amounts, cost: string) => string }[] = [
+  { name: 'Requests', of: ({ requests = 0 }) => count(requests) },
+  { name: 'Runs', of: ({ runs = 0 }) => count(runs) },
+  { name: 'Rows', of: ({ rows = 0 }) => count(rows) },
+  { name: 'Computing', of: ({ computeMs = 0 }) => duration(computeMs) },
+  { name: 'Storage', of: ({ storageByteDays = 0 }) => `${bytes(storageByteDays)} days` },
+  { name: 'Cost', of: (_, cost) => dollars(cost) },
+]
+
 /** What was used and what that costs to run, in groups and altogether. */
 export function Costs({ usage, by }: { usage: Usage; by: Grouping }) {
   const { groups, totals, from, to } = usage
@@ -19,24 +28,11 @@ export function Costs({ usage, by }: { usage: Usage; by: Grouping }) {
       <thead>
         <tr>
           <th scope="col">{groupings[by]}</th>
-          <th scope="col" data-number>
-            Requests
-          </th>
-          <th scope="col" data-number>
-            Runs
-          </th>
-          <th scope="col" data-number>
-            Rows
-          </th>
-          <th scope="col" data-number>
-            Computing
-          </th>
-          <th scope="col" data-number>
-            Storage
-          </th>
-          <th scope="col" data-number>
-            Cost
-          </th>
+          {columns.map(({ name }) => (
+            <th key={name} scope="col" data-number>
+              {name}
+            </th>
+          ))}
         </tr>
       </thead>
       <tbody>
@@ -58,27 +54,9 @@ export function Costs({ usage, by }: { usage: Usage; by: Grouping }) {
 }
 
 function Cells({ amounts, cost }: { amounts: Amounts; cost: string }) {
-  const { requests = 0, runs = 0, rows = 0, computeMs = 0, storageByteDays = 0 } = amounts
-  return (
-    <>
-      <td data-number data-label="Requests">
-        {count(requests)}
-      </td>
-      <td data-number data-label="Runs">
-        {count(runs)}
-      </td>
-      <td data-number data-label="Rows">
-        {count(rows)}
-      </td>
-      <td data-number data-label="Computing">
-        {duration(computeMs)}
-      </td>
-      <td data-number data-label="Storage">
-        {bytes(storageByteDays)} days
-      </td>
-      <td data-number data-label="Cost">
-        {dollars(cost)}
-      </td>
-    </>
-  )
+  return columns.map(({ name, of }) => (
+    <td key={name} data-number data-label={name}>
+      {of(amounts, cost)}
+    </td>
+  ))
 }
