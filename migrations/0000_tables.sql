@@ -309,8 +309,9 @@ CREATE INDEX "outbox_due" ON "outbox" USING btree ("send_after");--> statement-b
 CREATE UNIQUE INDEX "pipeline_versions_number" ON "pipeline_versions" USING btree ("tenant_id","pipeline_id","version");--> statement-breakpoint
 CREATE UNIQUE INDEX "pipelines_name" ON "pipelines" USING btree ("tenant_id","name") WHERE deleted_at is null;--> statement-breakpoint
 CREATE INDEX "runs_pipeline" ON "runs" USING btree ("tenant_id","pipeline_id","id");--> statement-breakpoint
-CREATE INDEX "runs_open" ON "runs" USING btree ("tenant_id","pipeline_id","id") WHERE finished_at is null;--> statement-breakpoint
+CREATE INDEX "runs_open" ON "runs" USING btree ("tenant_id","state","pipeline_id","id") WHERE finished_at is null;--> statement-breakpoint
 CREATE INDEX "runs_queued" ON "runs" USING btree ("tenant_id","pipeline_id","priority" DESC NULLS LAST,"id") WHERE state = 'queued';--> statement-breakpoint
+CREATE INDEX "runs_ended_badly" ON "runs" USING btree ("tenant_id","state","id") WHERE state in ('failed', 'cancelled', 'succeeded_with_warnings');--> statement-breakpoint
 CREATE INDEX "runs_children" ON "runs" USING btree ("tenant_id","parent_run_id") WHERE parent_run_id is not null and finished_at is null;--> statement-breakpoint
 CREATE INDEX "runs_backfill" ON "runs" USING btree ("tenant_id","backfill_id","id") WHERE backfill_id is not null;--> statement-breakpoint
 CREATE INDEX "runs_deadline" ON "runs" USING btree ("deadline_at") WHERE finished_at is null;--> statement-breakpoint
@@ -318,7 +319,7 @@ CREATE INDEX "schedules_due" ON "schedules" USING btree ("next_fire_at");--> sta
 CREATE INDEX "schedules_pipeline" ON "schedules" USING btree ("tenant_id","pipeline_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "sessions_token" ON "sessions" USING btree ("token_hash");--> statement-breakpoint
 CREATE INDEX "sessions_family" ON "sessions" USING btree ("tenant_id","family_id");--> statement-breakpoint
-CREATE INDEX "steps_open" ON "steps" USING btree ("tenant_id","run_id","position","map_index") WHERE state in ('ready', 'running', 'waiting');--> statement-breakpoint
+CREATE INDEX "steps_open" ON "steps" USING btree ("tenant_id","run_id",("map_index" > 0),"position","map_index") WHERE state in ('ready', 'running', 'waiting');--> statement-breakpoint
 CREATE INDEX "steps_pending" ON "steps" USING btree ("tenant_id","run_id") WHERE state = 'pending';--> statement-breakpoint
 CREATE INDEX "steps_connection" ON "steps" USING btree ("tenant_id","connection") WHERE connection is not null and state in ('ready', 'running');--> statement-breakpoint
 CREATE INDEX "steps_lease" ON "steps" USING btree ("lease_until") WHERE state = 'running';--> statement-breakpoint

@@ -242,8 +242,9 @@ $$;
 -- has run out is taken over; so is one that an earlier attempt of the same delivery held (p_retry), at once. When the
 -- run's time is up nothing waits any longer: the delivery ends each step that it is given. A step whose connection has no
 -- place is passed over; one whose connection rests comes back when it has rested. A place is nothing but a running step,
--- so it cannot outlive one. p_left is a connection whose place the caller has just given back and will give away: of the
--- connections whose places are counted all that may be needed are locked, by their names, so that no two wait for each other.
+-- so it cannot outlive one. Steps come before the items of maps, which would keep them waiting for thousands. p_left is a
+-- connection whose place the caller has just given back and will give away: of the connections whose places are counted all
+-- that may be needed are locked, by their names, so that no two wait for each other.
 create function app.take_step(p_run public.runs, p_delivery text, p_retry boolean, p_lease_ms integer, p_left text)
 returns public.steps
 language plpgsql
@@ -263,7 +264,7 @@ begin
         or o.state in ('ready', 'waiting') and p_run.deadline_at < clock_timestamp()
         or o.state = 'running' and (o.lease_until < clock_timestamp() or p_retry and o.claimed_by = p_delivery))
       and (o.state = 'running' or o.connection is null or o.connection <> all(full_ones))
-    order by o.position, o.map_index
+    order by o.map_index > 0, o.position, o.map_index
     limit 1;
     if not found then
       return s;
@@ -321,7 +322,7 @@ begin
   select o.run_id into waiting from public.steps o
   join public.runs q on q.tenant_id = o.tenant_id and q.id = o.run_id
   where o.tenant_id = p_tenant and o.connection = p_connection and o.state = 'ready' and o.run_id <> p_run
-    and q.state in ('running', 'waiting')
+    and coalesce(o.next_attempt_at <= clock_timestamp(), true) and q.state in ('running', 'waiting')
   order by q.priority desc, o.run_id limit 1;
   return case when waiting is not null then app.wake(p_tenant, waiting, null) end;
 end
@@ -365,7 +366,8 @@ as $$
   where p.tenant_id = p_tenant and (p_pipeline is null or p.id = p_pipeline) and p.paused_at is null
     and (p_pipeline is not null and v.concurrency is not null or p_pipeline is null and coalesce(v.concurrency > (
       select count(*) from public.runs b
-      where b.tenant_id = p_tenant and b.pipeline_id = p.id and b.finished_at is null and b.state <> 'queued'), true))
+      where b.tenant_id = p_tenant and b.pipeline_id = p.id and b.finished_at is null
+        and b.state in ('running', 'waiting', 'cancelling')), true))
   order by q.priority desc, q.id limit 1
 $$;
 --> statement-breakpoint
@@ -593,7 +595,7 @@ begin
     if version.concurrency is not null then
       perform from public.pipelines where tenant_id = tenant and id = r.pipeline_id for no key update;
       select count(*) into room from public.runs
-      where tenant_id = tenant and pipeline_id = r.pipeline_id and finished_at is null and state <> 'queued';
+      where tenant_id = tenant and pipeline_id = r.pipeline_id and finished_at is null and state in ('running', 'waiting', 'cancelling');
       if room >= version.concurrency then
         return jsonb_build_object('outcome', 'queued');
       end if;
@@ -1015,8 +1017,13 @@ begin
     union
     select tenant_id, id from public.runs where finished_at is null and deadline_at < now()
     union
-    select tenant_id, run_id from public.steps
-    where connection is not null and state = 'ready' and coalesce(next_attempt_at, started_at) < now() - interval '60 s'
+    (select distinct on (w.tenant_id, coalesce(c.name, w.run_id)) w.tenant_id, w.run_id
+    from public.steps w
+    join public.runs q on q.tenant_id = w.tenant_id and q.id = w.run_id and q.state in ('running', 'waiting')
+    left join public.connections c on c.tenant_id = w.tenant_id and c.name = w.connection and c.concurrency is not null
+    where w.connection is not null and w.state = 'ready'
+      and coalesce(w.next_attempt_at, w.started_at, q.started_at) < now() - interval '60 s'
+    order by w.tenant_id, coalesce(c.name, w.run_id), q.priority desc, w.run_id)
     union
     (select distinct on (q.tenant_id, q.pipeline_id) q.tenant_id, q.id
     from public.runs q

@@ -448,7 +448,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Pulls the triggers that listen to this run's pipeline, or to the datasets of which a run that succeeded made versions.
+-- Pulls the triggers that listen to this run's pipeline, or to the datasets of which a run that succeeded made versions. A
+-- rerun tells of what it has taken over too, where the run before it did not get to tell.
 create function app.pull_triggers(r public.runs, p_outcome text) returns jsonb
 language plpgsql
 as $$
@@ -462,7 +463,14 @@ begin
     datasets := array(
       select distinct d.name from public.dataset_versions v
       join public.datasets d on d.tenant_id = v.tenant_id and d.id = v.dataset_id
-      where v.tenant_id = r.tenant_id and v.run_id = r.id and v.state = 'ready');
+      where v.tenant_id = r.tenant_id and v.run_id = r.id and v.state = 'ready'
+      union
+      select d.name from public.runs before
+      join public.steps s on s.tenant_id = r.tenant_id and s.run_id = r.id and s.map_index = 0
+      join public.dataset_versions v on v.tenant_id = r.tenant_id and v.run_id = s.copied_from and v.step_key = s.key and v.state = 'ready'
+      join public.datasets d on d.tenant_id = v.tenant_id and d.id = v.dataset_id
+      where before.tenant_id = r.tenant_id and before.id = r.rerun_of
+        and before.state not in ('succeeded', 'succeeded_with_warnings'));
   end if;
   for t in
     select g.id, g.pipeline_id, g.kind, g.definition from public.triggers g

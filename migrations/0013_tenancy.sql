@@ -536,6 +536,11 @@ as $$
   select r.tenant_id, r.id
   from public.tenants t join public.runs r on r.tenant_id = t.tenant_id and r.finished_at is null and r.state <> 'cancelling'
   where t.deletes_at is not null or t.suspended_at is not null and t.suspended_by = 'platform'
+  union all
+  -- Nobody can let a paused pipeline go on that is not there any more.
+  select r.tenant_id, r.id
+  from public.runs r join public.pipelines p on p.tenant_id = r.tenant_id and p.id = r.pipeline_id
+  where r.state = 'queued' and p.deleted_at is not null and p.paused_at is not null
   limit p_limit
 $$;
 --> statement-breakpoint

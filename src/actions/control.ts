@@ -24,6 +24,7 @@ import { Problem } from '#src/domain/problem.ts'
 import { quotaProblem } from '#src/domain/quota.ts'
 import type { RunState } from '#src/domain/run-state.ts'
 import { wakeMessages } from '#src/engine/wake.ts'
+import { refuseInPlaceOf } from './approvals.ts'
 import { allow, type Context } from './context.ts'
 
 /** Nothing of the pipeline starts until it is resumed; what has begun goes on. */
@@ -141,6 +142,7 @@ export async function markStep(
   { as, reason }: { as: Mark; reason: string },
 ): Promise<{ id: RunId; state: RunState }> {
   allow(ctx, 'runs:write', { kind: 'run', id })
+  if (as === 'succeeded') await refuseInPlaceOf(ctx, id, step)
   return marked(ctx, id, await markStepRow(ctx.tenantDb, id, step, as, reason))
 }
 

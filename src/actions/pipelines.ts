@@ -1,4 +1,3 @@
-import { unknownConnections } from '#src/db/connections.ts'
 import {
   deletePipeline as deletePipelineRow,
   getPipeline,
@@ -21,6 +20,7 @@ import { Problem, type FieldProblem } from '#src/domain/problem.ts'
 import { actorName, can } from '#src/domain/role.ts'
 import { everyStep, pathText } from '#src/domain/step-path.ts'
 import { allow, allowIn, forbidden, type Context } from './context.ts'
+import { missingNames } from './missing-names.ts'
 import { refuseReferencesBeyond } from './references.ts'
 import { refuseBadTriggers, startersOf } from './triggers.ts'
 
@@ -144,33 +144,8 @@ async function checked(ctx: Context, source: Source) {
   return {
     definition,
     plan,
-    warnings: [...graph.warnings, ...(await missingConnections(ctx, definition, parsed.source))],
+    warnings: [...graph.warnings, ...(await missingNames(ctx, definition, parsed.source))],
   }
-}
-
-/** A warning, for a definition may be stored before its connections are made. */
-async function missingConnections(
-  ctx: Context,
-  { steps }: Definition,
-  source: SourceMap,
-): Promise<Warning[]> {
-  const uses = everyStep(steps).flatMap(({ step, path }) => {
-    if (step.kind === 'extract')
-      return [{ name: step.extract.connection, path: [...path, 'extract', 'connection'] }]
-    if (step.kind === 'load') return [{ name: step.load.connection, path: [...path, 'load', 'connection'] }]
-    if (step.kind !== 'wait' || !('connection' in step.wait)) return []
-    const inside = step.wait.sensor === 'object' ? ['object', 'connection'] : ['connection']
-    return [{ name: step.wait.connection, path: [...path, 'wait', ...inside] }]
-  })
-  if (uses.length === 0) return []
-  const unknown = await unknownConnections(ctx.tenantDb, [...new Set(uses.map(({ name }) => name))])
-  return uses
-    .filter(({ name }) => unknown.includes(name))
-    .map(({ name, path }) => ({
-      path: pathText(path),
-      message: `there is no connection "${name}" yet`,
-      ...source.at(path),
-    }))
 }
 
 const refused = (fields: readonly FieldProblem[]) =>

@@ -8,6 +8,7 @@ import {
   updateProject as updateProjectRow,
   type Movable,
   type Project,
+  type ProjectChange,
   type ProjectResource,
 } from '#src/db/projects.ts'
 import { newId, type ProjectId } from '#src/domain/id.ts'
@@ -39,15 +40,7 @@ export async function readProject(ctx: Context, id: ProjectId): Promise<Project>
   return getProject(ctx.tenantDb, id)
 }
 
-export async function updateProject(
-  ctx: Context,
-  id: ProjectId,
-  change: {
-    name?: string | undefined
-    description?: string | null | undefined
-    archived?: boolean | undefined
-  },
-): Promise<Project> {
+export async function updateProject(ctx: Context, id: ProjectId, change: ProjectChange): Promise<Project> {
   allow(ctx, 'projects:write', { kind: 'project', id })
   return updateProjectRow(ctx.tenantDb, id, change)
 }

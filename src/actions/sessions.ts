@@ -145,7 +145,8 @@ export const clientOf = ({ address, userAgent }: Client): Client => ({
   ...(userAgent === undefined ? {} : { userAgent: userAgent.slice(0, mostUserAgent) }),
 })
 
-type Renewed = {
+/** A session with its next refresh token: what tokens are made of. */
+export type OpenSession = {
   tenantId: TenantId
   userId: UserId
   sessionId: Id<'session'>
@@ -153,7 +154,7 @@ type Renewed = {
   refreshToken: string
   expiresAt: Date
 }
-export type Renewal = { ok: true; renewed: Renewed } | { ok: false; reason: string }
+export type Renewal = { ok: true; renewed: OpenSession } | { ok: false; reason: string }
 
 /** Exchanges a refresh token. One that was exchanged before was stolen or lost: the session ends for everyone. */
 export async function renewSession(services: Services, token: string, client: Client = {}): Promise<Renewal> {

@@ -1,5 +1,6 @@
 import { StepFailure } from '#src/domain/failure.ts'
 import { failureOfStatus } from '#src/domain/http-failure.ts'
+import { joined } from '#src/domain/pieces.ts'
 import type { Lookup } from './lookup.ts'
 import { publicUrl } from './public-url.ts'
 
@@ -52,10 +53,10 @@ async function readAtMost(
   mostBytes: number,
   host: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = []
+  const chunks: Uint8Array<ArrayBuffer>[] = []
   let size = 0
   if (response.body) {
-    for await (const chunk of response.body as ReadableStream<Uint8Array>) {
+    for await (const chunk of response.body as ReadableStream<Uint8Array<ArrayBuffer>>) {
       size += chunk.byteLength
       if (size > mostBytes)
         throw new StepFailure(
@@ -65,11 +66,5 @@ async function readAtMost(
       chunks.push(chunk)
     }
   }
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return bytes
+  return joined(chunks, size)
 }

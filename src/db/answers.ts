@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Answer } from '#src/domain/call.ts'
-import type { RunId } from '#src/domain/id.ts'
+import type { PipelineId, RunId } from '#src/domain/id.ts'
+import type { Role } from '#src/domain/role.ts'
 import type { TenantDb } from './database.ts'
 import type { Wake } from './run-moves.ts'
 
@@ -35,4 +36,64 @@ export async function findWaitingStep(
     answerKey: row['answer_key'] as string | null,
     cursor: row['cursor'] as WaitingStep['cursor'],
   }
+}
+
+/** Of whom the step, or any item of it, wants to be approved at this moment. */
+export async function rolesAskedFor(db: TenantDb, runId: RunId, step: string): Promise<Role[][]> {
+  const [result] = await db.statements([
+    {
+      text: `
+        select distinct coalesce(s.cursor->'inner', s.cursor)->'approval'->'roles' as roles from steps s
+        where s.tenant_id = $1 and s.run_id = $2 and (s.key = $3 or starts_with(s.key, $3 || '.'))
+          and s.state = 'waiting' and coalesce(s.cursor->'inner', s.cursor) ? 'approval'`,
+      params: [db.tenantId, runId, step],
+    },
+  ])
+  return (result?.rows ?? []).map((row) => row['roles'] as Role[])
+}
+
+/** A step that waits for somebody to approve it. */
+export type WaitingApproval = {
+  runId: RunId
+  pipelineId: PipelineId
+  pipelineName: string
+  step: string
+  position: number
+  mapIndex: number
+  message: string | null
+  roles: Role[]
+  since: Date | null
+  /** When it fails because nobody has decided. */
+  until: Date | null
+}
+
+/** In the order of the index of open steps, which holds nothing that is over. */
+const approvals = `
+  select s.run_id as "runId", r.pipeline_id as "pipelineId", p.name as "pipelineName", s.key as step, s.position,
+    s.map_index as "mapIndex", c.cursor->'approval'->>'message' as message, c.cursor->'approval'->'roles' as roles,
+    s.started_at as since, c.cursor->>'until' as until
+  from steps s
+  cross join lateral (select coalesce(s.cursor->'inner', s.cursor) as cursor) c
+  join runs r on r.tenant_id = s.tenant_id and r.id = s.run_id
+  join pipelines p on p.tenant_id = r.tenant_id and p.id = r.pipeline_id
+  where s.tenant_id = $1 and s.state = 'waiting' and s.answer_key is not null and c.cursor ? 'approval'
+    and ($2::text is null or (s.run_id, s.position, s.map_index) > ($2, $3::integer, $4::integer))
+  order by s.run_id, s.position, s.map_index limit $5`
+
+/** Oldest run first; one more than `limit` says that there are further ones. */
+export async function listApprovals(
+  db: TenantDb,
+  after: { runId: RunId; position: number; mapIndex: number } | undefined,
+  limit: number,
+): Promise<WaitingApproval[]> {
+  const { runId = null, position = 0, mapIndex = 0 } = after ?? {}
+  const [found] = await db.statements([
+    { text: approvals, params: [db.tenantId, runId, position, mapIndex, limit + 1] },
+  ])
+  type Row = Omit<WaitingApproval, 'since' | 'until'> & { since: string | null; until: string | null }
+  return ((found?.rows ?? []) as Row[]).map((row) => ({
+    ...row,
+    since: row.since === null ? null : new Date(row.since),
+    until: row.until === null ? null : new Date(row.until),
+  }))
 }

@@ -1,4 +1,5 @@
 import type { Client } from '@neondatabase/serverless'
+import { joined } from '#src/domain/pieces.ts'
 import { sqlStateOf } from './failure.ts'
 import { FrugalWebSocket } from './frugal-web-socket.ts'
 import { encodeStatement, syncMessage, type Param } from './wire.ts'
@@ -236,15 +237,4 @@ class Exchange {
     if (this.failure === undefined) this.resolve(this.counts)
     else this.reject(this.failure)
   }
-}
-
-function joined(pieces: readonly Uint8Array[], size: number): Uint8Array {
-  if (pieces.length === 1 && pieces[0]) return pieces[0]
-  const whole = new Uint8Array(size)
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
 }

@@ -162,15 +162,3 @@ export async function deleteConnection(
   refuseUsed('deleted', using.rows)
   return 'changed'
 }
-
-/** Which of these names no connection has. */
-export async function unknownConnections(db: TenantDb, names: readonly string[]): Promise<string[]> {
-  const [rows] = await db.run(
-    db.sql
-      .select({ name: connections.name })
-      .from(connections)
-      .where(and(eq(connections.tenantId, db.tenantId), inArray(connections.name, [...names]))),
-  )
-  const known = new Set(rows.map(({ name }) => name))
-  return names.filter((name) => !known.has(name))
-}

@@ -115,9 +115,9 @@ function tenantDb(
         return results.slice(before.length, before.length + queries.length) as Results<typeof queries>
       })
     },
-    async call(call, signal) {
+    async call<R>(call: SQL, signal?: AbortSignal) {
       const [result] = await this.statements([statement(sql`select ${call} as value`)], signal)
-      return result?.rows[0]?.['value'] as never
+      return result?.rows[0]?.['value'] as R
     },
     statements: (statements, signal) => {
       const { first, last } = around()
@@ -160,8 +160,8 @@ async function inTurn<T>(transaction: (turn: readonly SQL[]) => Promise<T>): Pro
 
 const batch = async <T extends readonly Query[]>(db: Sql, queries: T): Promise<Results<T>> => {
   const [first, ...rest] = queries
-  if (!first) return [] as never
-  return (await db.batch([first, ...rest])) as never
+  const results: readonly unknown[] = first ? await db.batch([first, ...rest]) : []
+  return results as Results<T>
 }
 
 /** The driver's settings are global to it; the gateway is for one laptop, so that is no harm. */

@@ -10,7 +10,7 @@ export function databaseProblem(error: unknown): Problem | undefined {
     if (state === 'WE403') return new Problem('forbidden', `This needs the permission ${at.message}.`)
     if (state === 'WE404') return notFound(at.message)
     if (state === 'WE409') return new Problem('conflict', takenOver)
-    if (state !== undefined) return problemOf(state, error)
+    if (state !== undefined) return problemOf(isHalfCharacter(at) ? '22P05' : state, error)
     if (at instanceof NeonDbError || (at instanceof TypeError && at.message === 'fetch failed')) {
       return new Problem('unavailable', 'A service that Weir needs does not answer; try again soon.', {
         retryAfterMs,
@@ -34,6 +34,10 @@ function sqlState(error: Error): string | undefined {
   if (!('severity' in error) || !('code' in error)) return undefined
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined
 }
+
+/** In JSON it is a syntax error to PostgreSQL, like any other. */
+const isHalfCharacter = (error: Error): boolean =>
+  'detail' in error && typeof error.detail === 'string' && /^Unicode (low|high) surrogate/.test(error.detail)
 
 const unavailable = /^(08|53|57P0[1-5]|40001|40P01|55P03)/
 

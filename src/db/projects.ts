@@ -15,6 +15,13 @@ export type Project = {
   archivedAt: Date | null
 }
 
+/** What is left out stays as it is. */
+export type ProjectChange = {
+  name?: string | undefined
+  description?: string | null | undefined
+  archived?: boolean | undefined
+}
+
 const columns = sql`id, name, description, created_by as "createdBy", created_at as "createdAt", updated_at as "updatedAt",
   archived_at as "archivedAt"`
 
@@ -73,15 +80,7 @@ export const listProjects = (
       order by id limit ${limit + 1}`,
   )
 
-export async function updateProject(
-  db: TenantDb,
-  id: ProjectId,
-  change: {
-    name?: string | undefined
-    description?: string | null | undefined
-    archived?: boolean | undefined
-  },
-): Promise<Project> {
+export async function updateProject(db: TenantDb, id: ProjectId, change: ProjectChange): Promise<Project> {
   const { name, description, archived } = change
   const [changed] = await ask(
     db,

@@ -1,5 +1,5 @@
 import { and, between, eq, gt, sql } from 'drizzle-orm'
-import type { PipelineId, RunId } from '#src/domain/id.ts'
+import type { Id, PipelineId, RunId } from '#src/domain/id.ts'
 import { itemsInside, placeOfItem, span, type ItemPlace } from '#src/domain/item-place.ts'
 import { notFound } from '#src/domain/problem.ts'
 import type { Role } from '#src/domain/role.ts'
@@ -17,6 +17,11 @@ export type Run = {
   priority: number
   /** The run whose steps it has taken over, but for those that it does again. */
   rerunOf: RunId | null
+  /** The run one of whose steps started it. */
+  parentRunId: RunId | null
+  backfillId: Id<'backfill'> | null
+  /** The time that it stands for. */
+  scheduledFor: Date | null
   parameters: Record<string, unknown>
   startedBy: string
   createdAt: Date
@@ -33,6 +38,9 @@ const runColumns = {
   trigger: runs.trigger,
   priority: runs.priority,
   rerunOf: runs.rerunOf,
+  parentRunId: runs.parentRunId,
+  backfillId: runs.backfillId,
+  scheduledFor: runs.scheduledFor,
   parameters: runs.parameters,
   startedBy: runs.startedBy,
   createdAt: runs.createdAt,
@@ -53,28 +61,31 @@ const selectRuns = (db: TenantDb) =>
 export type RunFilter = {
   pipelineId?: PipelineId | undefined
   state?: RunState | undefined
+  backfillId?: Id<'backfill'> | undefined
   before?: RunId | undefined
 }
 
 /** Written out: this is the console's most frequent question, and building it anew each time is a tenth of its cost. */
 const listing = `
   select r.id, r.pipeline_id as "pipelineId", p.name as "pipelineName", v.version, r.state, r.trigger, r.priority,
-    r.rerun_of as "rerunOf", r.parameters, r.started_by as "startedBy", r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"
+    r.rerun_of as "rerunOf", r.parent_run_id as "parentRunId", r.backfill_id as "backfillId", r.scheduled_for as "scheduledFor", r.parameters, r.started_by as "startedBy", r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"
   from runs r
   join pipelines p on p.tenant_id = r.tenant_id and p.id = r.pipeline_id
   join pipeline_versions v on v.tenant_id = r.tenant_id and v.id = r.version_id
   where r.tenant_id = $1 and ($2::text is null or r.pipeline_id = $2) and ($3::text is null or r.state = $3)
-    and ($4::text is null or r.id < $4)
+    and ($4::text is null or r.id < $4) and ($6::text is null or r.backfill_id = $6)
+    and ($3::text is null or $3 not in ('queued', 'running', 'waiting', 'cancelling') or r.finished_at is null)
   order by r.id desc limit $5`
 
 /** Newest first; one row more than `limit` says that there are further ones. */
 export async function listRuns(db: TenantDb, filter: RunFilter, limit: number): Promise<Run[]> {
-  const { pipelineId = null, state = null, before = null } = filter
+  const { pipelineId = null, state = null, before = null, backfillId = null } = filter
   const [found] = await db.statements([
-    { text: listing, params: [db.tenantId, pipelineId, state, before, limit + 1] },
+    { text: listing, params: [db.tenantId, pipelineId, state, before, limit + 1, backfillId] },
   ])
   return ((found?.rows ?? []) as Listed[]).map((run) => ({
     ...run,
+    scheduledFor: run.scheduledFor === null ? null : new Date(run.scheduledFor),
     createdAt: new Date(run.createdAt),
     startedAt: run.startedAt === null ? null : new Date(run.startedAt),
     finishedAt: run.finishedAt === null ? null : new Date(run.finishedAt),
@@ -82,8 +93,13 @@ export async function listRuns(db: TenantDb, filter: RunFilter, limit: number): 
 }
 
 /** Times come as the server writes them. */
-type Times = 'createdAt' | 'startedAt' | 'finishedAt'
-type Listed = Omit<Run, Times> & { createdAt: string; startedAt: string | null; finishedAt: string | null }
+type Times = 'scheduledFor' | 'createdAt' | 'startedAt' | 'finishedAt'
+type Listed = Omit<Run, Times> & {
+  scheduledFor: string | null
+  createdAt: string
+  startedAt: string | null
+  finishedAt: string | null
+}
 
 export type Step = {
   key: string

@@ -7,10 +7,7 @@ import type { Database, TenantDb } from './database.ts'
 import type { Wake } from './run-moves.ts'
 import { statement } from './statement.ts'
 
-/** A schedule as saving a version makes it; the key says which of the version before it is the same one. */
-export type NewSchedule = {
-  id: Id<'schedule'>
-  key: string
+type Timing = {
   cron: string
   timezone: string
   calendar: string | null
@@ -19,8 +16,10 @@ export type NewSchedule = {
   jitterMs: number
   parameters: Record<string, unknown>
   nextFireAt: Date | null
-  delayMs: number
 }
+
+/** A schedule as saving a version makes it; the key says which of the version before it is the same one. */
+export type NewSchedule = Timing & { id: Id<'schedule'>; key: string; delayMs: number }
 
 /** Stores the schedules of a version where it was stored; those that were there keep the time that they are due. */
 export const saveSchedules = (
@@ -70,18 +69,10 @@ export type DueSchedule = {
 }
 
 /** A schedule as people look at it; without `nextFireAt` it never fires again. */
-export type Schedule = {
+export type Schedule = Timing & {
   id: Id<'schedule'>
   pipelineId: PipelineId
   pipelineName: string
-  cron: string
-  timezone: string
-  calendar: string | null
-  catchUp: CatchUp
-  overlap: Overlap
-  jitterMs: number
-  parameters: Record<string, unknown>
-  nextFireAt: Date | null
   /** Of its pipeline: while it is, nothing fires. */
   isPaused: boolean
 }

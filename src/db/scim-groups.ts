@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { ScimFilter, ScimGroup, ScimGroupWrite, ScimPage } from '#src/domain/scim.ts'
 import type { TenantDb } from './database.ts'
 import { filterSql, groupAttributes } from './scim-filter.ts'
-import type { MemberChange } from './scim-users.ts'
+import { versionsOf, type MemberChange } from './scim-users.ts'
 
 const members = sql`coalesce((
   select jsonb_agg(jsonb_build_object('id', s.user_id, 'name', coalesce(s.display_name, s.user_name)) order by s.user_id)
@@ -50,18 +50,13 @@ export const writeScimGroup = (
   isNew: boolean,
   versions: readonly number[] | 'any',
   change: ScimGroupWrite,
-): Promise<GroupOutcome> => {
-  const given = versions === 'any' ? null : sql.param([...versions])
-  return db.call(
-    sql`app.scim_write_group(${id}, ${isNew}, ${given}::int[], ${JSON.stringify(change)}::jsonb)`,
+): Promise<GroupOutcome> =>
+  db.call(
+    sql`app.scim_write_group(${id}, ${isNew}, ${versionsOf(versions)}, ${JSON.stringify(change)}::jsonb)`,
   )
-}
 
 export const deleteScimGroup = (
   db: TenantDb,
   id: string,
   versions: readonly number[] | 'any',
-): Promise<GroupOutcome> => {
-  const given = versions === 'any' ? null : sql.param([...versions])
-  return db.call(sql`app.scim_delete_group(${id}, ${given}::int[])`)
-}
+): Promise<GroupOutcome> => db.call(sql`app.scim_delete_group(${id}, ${versionsOf(versions)})`)

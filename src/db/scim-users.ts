@@ -36,7 +36,8 @@ export const findScimUser = async (db: TenantDb, id: string): Promise<ScimUser |
     sql`(select ${asUser} from scim_users u where u.tenant_id = ${db.tenantId} and u.user_id = ${id})`,
   )) ?? undefined
 
-const versionsOf = (versions: readonly number[] | 'any') => {
+/** Those that the caller expects the row to be in; null for any. */
+export const versionsOf = (versions: readonly number[] | 'any') => {
   const given = versions === 'any' ? null : sql.param([...versions])
   return sql`${given}::int[]`
 }

@@ -33,10 +33,9 @@ export async function freshRun(
 ): Promise<{ runId: RunId; state: string } | undefined> {
   const [result] = await db.statements([
     statement(sql`
-      select r.id, r.state
-      from pipelines p
-      join runs r on r.tenant_id = p.tenant_id and r.pipeline_id = p.id
-      where p.tenant_id = ${db.tenantId} and p.name = ${pipeline} and p.deleted_at is null
+      select r.id, r.state from runs r
+      where r.tenant_id = ${db.tenantId} and r.pipeline_id = (
+          select p.id from pipelines p where p.tenant_id = ${db.tenantId} and p.name = ${pipeline} and p.deleted_at is null)
         and r.state in ('succeeded', 'succeeded_with_warnings')
         and r.finished_at >= now() - ${withinMs}::bigint * interval '1 ms'
       order by r.id desc limit 1`),

@@ -16,6 +16,20 @@ export const columnTypes = [
 ] as const
 export type ColumnType = (typeof columnTypes)[number]
 
+/** The types of PostgreSQL that hold them; the same table as app.sql_type. */
+export const sqlTypes = {
+  boolean: 'boolean',
+  integer: 'int4',
+  bigint: 'int8',
+  double: 'float8',
+  decimal: 'numeric',
+  text: 'text',
+  date: 'date',
+  timestamp: 'timestamp',
+  timestamptz: 'timestamptz',
+  json: 'jsonb',
+} as const satisfies Record<ColumnType, string>
+
 export type ColumnSpec = { name: string; type: ColumnType; nullable: boolean }
 
 /**

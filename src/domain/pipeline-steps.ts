@@ -29,7 +29,13 @@ export function parseStep(value: unknown, path: Path, complain: Complain, maps =
     complain([...path, 'map'], 'a map goes inside a map once, not deeper')
     return []
   }
-  return parseKind(found.key, found.value, path, complain, maps)
+  const steps = parseKind(found.key, found.value, path, complain, maps)
+  if (maps > 0 && steps.some(({ when }) => when !== 'all_success'))
+    complain(
+      [...path, 'when'],
+      'steps inside a map follow each other as they are written, each when the one before it has succeeded; which of them an item leaves out is said with `if`',
+    )
+  return steps
 }
 
 function parseKind(kind: StepKind, value: object, path: Path, complain: Complain, maps: number): Step[] {

@@ -92,6 +92,8 @@ export type Actor =
       /** What the key was given and its owner may do now. */
       readonly scopes: readonly Permission[]
       readonly owner?: UserId | Id<'serviceAccount'>
+      /** Its owner's. */
+      readonly role?: string
       /** What the key was given, whatever its owner's role: what it may do where the owner's grants allow it. */
       readonly asked?: readonly Permission[]
       /** The one project that it sees. */

@@ -21,7 +21,7 @@ import { retryDelayMs } from '#src/domain/retry.ts'
 import { workAhead, type Ahead } from './ahead.ts'
 import { startBudget, type Budget } from './budget.ts'
 import { executeStep } from './execute.ts'
-import { definitionOf, executeItem } from './item.ts'
+import { definitionOf, executeItem, ItemFailure } from './item.ts'
 import { rememberVersion, versionOfRun } from './known-versions.ts'
 import { namesOf } from './names.ts'
 import { wakeMessages } from './wake.ts'
@@ -135,14 +135,22 @@ async function workOn(
       isLast: budget.isSpent(),
     })
   } catch (thrown) {
+    const fail = (error: unknown): Promise<Completion> => {
+      if (error instanceof StepLost) throw error
+      const result = resultOf(error, definition, run, claimed, services, limit)
+      if (!result) throw error
+      const kept = error instanceof ItemFailure ? error.kept : {}
+      const outcome = { ...kept, result: sayWhy(log, claimed, result) }
+      return complete(db, run.id, claimed, outcome, delivery, { log, isLast: budget.isSpent() })
+    }
     const error = stepFailureOf(lease.signal.aborted ? lease.signal.reason : thrown, wordsOf(claimed))
-    if (error instanceof StepLost) throw error
-    const result = resultOf(error, definition, run, claimed, services, limit)
-    if (!result) throw error
-    return await complete(db, run.id, claimed, { result: sayWhy(log, claimed, result) }, delivery, {
-      log,
-      isLast: budget.isSpent(),
-    })
+    try {
+      return await fail(error)
+    } catch (again) {
+      // What the steps before it wanted written could not be.
+      if (!(error instanceof ItemFailure) || !(again instanceof StepFailure)) throw again
+      return await fail(again)
+    }
   } finally {
     lease.release()
   }
@@ -242,10 +250,14 @@ function refuseHopeless(
   remainingMs: number | undefined,
 ): void {
   if (remainingMs !== undefined && remainingMs <= 0) {
-    throw new StepFailure('run_timeout', 'The run passed its time limit before this step could start.')
+    const when =
+      claimed.cursor === null ? 'before this step could start' : 'while this step waited or was at work'
+    throw new StepFailure('run_timeout', `The run passed its time limit ${when}.`)
   }
   const { attempts } = definition.retry ?? run.definition.retry
-  if (claimed.attempt > attempts + silentAttempts) {
+  const steps = claimed.kind === 'item' && definition.kind === 'map' ? definition.map.steps : [definition]
+  const most = steps.reduce((sum, { retry }) => sum + (retry?.attempts ?? attempts), silentAttempts)
+  if (claimed.attempt > most) {
     throw new StepFailure(
       'crashed',
       `The step ended ${claimed.attempt - 1} times without a word, so it is not tried again.`,
@@ -274,12 +286,15 @@ function resultOf(
       at: stackOf(error),
     })
   }
-  const policy = definition.retry ?? run.definition.retry
-  if (failure.retryable && claimed.attempt < policy.attempts) {
+  const inner = error instanceof ItemFailure ? error : undefined
+  const policy = inner?.policy ?? definition.retry ?? run.definition.retry
+  const tries = inner?.tries ?? claimed.attempt
+  if (failure.retryable && tries < policy.attempts) {
     return {
       state: 'ready',
-      delayMs: Math.max(retryDelayMs(policy, claimed.attempt, services.random()), failure.retryAfterMs ?? 0),
+      delayMs: Math.max(retryDelayMs(policy, tries, services.random()), failure.retryAfterMs ?? 0),
       error: { code: failure.code, message: failure.message },
+      ...(inner ? { cursor: inner.cursor } : {}),
     }
   }
   return { state: 'failed', error: { code: failure.code, message: failure.message } }

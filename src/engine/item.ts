@@ -1,17 +1,50 @@
 import type { ClaimedRun, ClaimedStep } from '#src/db/run-moves.ts'
 import type { Statement } from '#src/db/statement.ts'
 import { holds } from '#src/domain/condition.ts'
+import { StepFailure } from '#src/domain/failure.ts'
 import type { Json } from '#src/domain/json.ts'
+import type { RetryPolicy } from '#src/domain/retry.ts'
 import type { Step } from '#src/domain/step.ts'
 import { executeStep } from './execute.ts'
 import { namesOf } from './names.ts'
 import type { StepOutcome, StepWork, Work } from './step.ts'
 
 /** Which inner step is next, where that one has got to, what the ones before have given. */
-type Place = { at: number; inner: ClaimedStep['cursor']; outputs: Record<string, Json> }
+type Place = {
+  at: number
+  inner: ClaimedStep['cursor']
+  outputs: Record<string, Json>
+  /** How often that one has failed. */
+  failed?: number
+  /** When its attempt under way began, where it has a time limit. */
+  begun?: { attempt: number; at: string }
+}
 
-/** Either all is done, or the item has to stop here with what this step has come to. */
-type Progress = { outputs: Record<string, Json> } | { stopped: StepOutcome; place: Place }
+/** Either all is done, or the item has to stop here with what this step has come to, or for its failure. */
+type Progress =
+  | { outputs: Record<string, Json> }
+  | { stopped: StepOutcome; place: Place }
+  | { failure: StepFailure; step: Step; place: Place }
+
+/** An inner step has failed: the item begins again with that one, by its policy, and keeps what was done before it. */
+export class ItemFailure extends StepFailure {
+  readonly tries: number
+  readonly policy: RetryPolicy | undefined
+  readonly cursor: Record<string, unknown>
+  readonly kept: Pick<StepOutcome, 'statements' | 'afterwards'>
+
+  constructor(
+    cause: StepFailure,
+    { tries, policy, cursor, kept }: Pick<ItemFailure, 'tries' | 'policy' | 'cursor' | 'kept'>,
+  ) {
+    const { code, message, retryable, retryAfterMs } = cause
+    super(code, message, { retryable, cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
+    this.tries = tries
+    this.policy = policy
+    this.cursor = cursor
+    this.kept = kept
+  }
+}
 
 const beginning: Place = { at: 0, inner: null, outputs: {} }
 
@@ -52,6 +85,12 @@ export async function executeItem(work: StepWork<'map'>): Promise<StepOutcome> {
   const afterwards: StepOutcome['afterwards'] = async (results) => {
     for (const each of effects.afterwards) await each(results)
   }
+  if ('failure' in progress) {
+    const { failure, step, place: reached } = progress
+    const { failed: tries = 1 } = reached
+    const cursor = { item, ...reached }
+    throw new ItemFailure(failure, { tries, policy: step.retry, cursor, kept: { statements, afterwards } })
+  }
   if ('stopped' in progress) {
     const { stopped } = progress
     const result = { ...stopped.result, cursor: { item, ...progress.place } }
@@ -78,14 +117,46 @@ async function follow(work: Work, steps: readonly Step[], place: Place, effects:
     const claimed = { ...work.claimed, cursor: inner, answer }
     const own = { ...work, claimed, innerOutputs: { ...work.innerOutputs, ...outputs }, definition: step }
     if (step.if && inner === null && !holds(step.if, namesOf(own))) continue
-    const outcome = await executeStep(own)
+    const { failed = 0, begun }: Partial<Place> = at === place.at ? place : {}
+    const timed = timeOf(own, begun)
+    const reached = { at, inner, outputs, ...(failed > 0 ? { failed } : {}), ...timed }
+    let outcome: StepOutcome
+    try {
+      outcome = noLongerThan(leftMs(own, timed), await executeStep(own))
+    } catch (failure) {
+      if (!(failure instanceof StepFailure)) throw failure
+      return { failure, step, place: { ...reached, failed: failed + 1 } }
+    }
     gather(effects, outcome)
     const { result } = outcome
     if (result.state !== 'succeeded')
-      return { stopped: outcome, place: { at, inner: result.cursor ?? inner, outputs } }
+      return { stopped: outcome, place: { ...reached, inner: result.cursor ?? inner } }
     outputs[step.id] = { ...result.output }
     inner = null
     answer = null
   }
   return { outputs }
 }
+
+type Timed = Work & { definition: Step }
+
+/** From when the time of an inner step's attempt counts. A map among them watches its own. */
+function timeOf({ claimed, definition, services }: Timed, begun: Place['begun']): Pick<Place, 'begun'> {
+  if (definition.timeoutMs === undefined || definition.kind === 'map') return {}
+  const { attempt } = claimed
+  return { begun: begun?.attempt === attempt ? begun : { attempt, at: services.now().toISOString() } }
+}
+
+/** What is left of it; a step that was not answered in its time has failed. */
+function leftMs({ claimed, definition, services }: Timed, { begun }: Pick<Place, 'begun'>): number {
+  const { id, timeoutMs } = definition
+  if (begun === undefined || timeoutMs === undefined) return Infinity
+  const left = Date.parse(begun.at) + timeoutMs - services.now().getTime()
+  if (left > 0 || claimed.answer) return left
+  throw new StepFailure('timeout', `Step ${id} took longer than its ${Math.round(timeoutMs / 1000)} s.`)
+}
+
+const noLongerThan = (ms: number, outcome: StepOutcome): StepOutcome =>
+  ms === Infinity || outcome.result.state !== 'waiting'
+    ? outcome
+    : { ...outcome, result: { ...outcome.result, delayMs: Math.min(outcome.result.delayMs ?? Infinity, ms) } }

@@ -133,6 +133,7 @@ function actorOf({ keyId, owner, role, scopes, projectId }: KnownApiKey, tenant:
     kind: 'api-key',
     keyId,
     owner,
+    role,
     asked: scopes,
     scopes: scopes.filter((scope) => allowed.includes(scope)),
     ...(projectId === undefined ? {} : { projectId }),

@@ -1,4 +1,5 @@
 import type { HonoRequest } from 'hono'
+import { joined } from '#src/domain/pieces.ts'
 import { Problem } from '#src/domain/problem.ts'
 
 const maxBodyBytes = 1024 * 1024
@@ -37,15 +38,7 @@ async function readBytes(request: Request): Promise<Uint8Array> {
     if (size > maxBodyBytes) throw tooLarge()
     chunks.push(chunk)
   }
-  const [only] = chunks
-  if (only && chunks.length === 1) return only
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return bytes
+  return joined(chunks, size)
 }
 
 function decode(bytes: Uint8Array): string {

@@ -1,9 +1,7 @@
 import type { Context } from 'hono'
-import type { Session, SignIn } from '#src/actions/sessions.ts'
+import type { OpenSession, Session, SignIn } from '#src/actions/sessions.ts'
 import type { Client } from '#src/db/sessions.ts'
-import type { Id, TenantId, UserId } from '#src/domain/id.ts'
 import { Problem } from '#src/domain/problem.ts'
-import type { RoleName } from '#src/domain/role.ts'
 import type { ApiEnv } from './api.ts'
 import { setSessionCookies } from './cookies.ts'
 import { forgetAttemptsOf, rememberDevice, type Attempt } from './device.ts'
@@ -11,17 +9,7 @@ import { created } from './reply.ts'
 import { accessTokenMs } from './tokens.ts'
 
 /** Gives a session its access token: in the answer for programs, in cookies for the console. */
-export async function giveTokens(
-  c: Context<ApiEnv>,
-  session: {
-    tenantId: TenantId
-    userId: UserId
-    sessionId: Id<'session'>
-    role: RoleName
-    refreshToken: string
-    expiresAt: Date
-  },
-) {
+export async function giveTokens(c: Context<ApiEnv>, session: OpenSession) {
   const { services, tokens } = c.get('gate')
   const { refreshToken, expiresAt } = session
   const issued = await tokens.issue(session)

@@ -47,7 +47,11 @@ const itemFilters = {
   /** Of a map inside another one: the item of that. */
   outer: z.coerce.number().int().min(1).max(mostItems).optional(),
 }
-const filters = { pipelineId: ids.pipeline.optional(), state: z.enum(runStates).optional() }
+const filters = {
+  pipelineId: ids.pipeline.optional(),
+  state: z.enum(runStates).optional(),
+  backfillId: ids.backfill.optional(),
+}
 
 const times = (of: { startedAt: Date | null; finishedAt: Date | null }) => ({
   ...(of.startedAt ? { startedAt: of.startedAt.toISOString() } : {}),
@@ -64,6 +68,9 @@ const toJson = (run: Run) => ({
   trigger: run.trigger,
   priority: run.priority,
   ...(run.rerunOf ? { rerunOf: run.rerunOf } : {}),
+  ...(run.parentRunId ? { parentRunId: run.parentRunId } : {}),
+  ...(run.backfillId ? { backfillId: run.backfillId } : {}),
+  ...(run.scheduledFor ? { scheduledFor: run.scheduledFor.toISOString() } : {}),
   parameters: run.parameters,
   startedBy: run.startedBy,
   createdAt: run.createdAt.toISOString(),

@@ -1,26 +1,13 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { PipelineId, RunId, TenantId } from '#src/domain/id.ts'
-import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { describe, expect, it } from 'vitest'
+import type { PipelineId, RunId } from '#src/domain/id.ts'
+import { newBareTenant, plannedPipeline } from '#test/support/engine-calls.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let tenantId: TenantId
-let calls: EngineCalls
-let others: EngineCalls
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  tenantId = await newBareTenant(owner)
-  calls = await engineCalls(database.url, tenantId)
-  others = await engineCalls(database.url, tenantId)
-})
-afterAll(async () => {
-  await Promise.all([calls.end(), others.end()])
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const tenantId = await newBareTenant(owner)
+const calls = await fileCalls(database, tenantId)
+const others = await fileCalls(database, tenantId)
 
 const minuteMs = 60_000
 const one = [{ key: 'a', needs: [], when: 'all_success' as const }]

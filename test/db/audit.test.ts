@@ -1,25 +1,13 @@
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { describe, expect, it } from 'vitest'
+import { fileDatabase, fileWorldOn } from '#test/support/per-file.ts'
 import { end, json, pipeline, start } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let here: World
-let acme: Tenant
-let globex: Tenant
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  here = await world((services) => services, { ...inject('env'), DATABASE_URL: database.url })
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-})
-afterAll(async () => {
-  await here.close()
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const here = await fileWorldOn(database)
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 type Entry = {
   action: string

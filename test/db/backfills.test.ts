@@ -1,24 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newId, type Id, type PipelineId, type RunId, type TenantId } from '#src/domain/id.ts'
-import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { describe, expect, it } from 'vitest'
+import { newId, type Id, type PipelineId, type RunId } from '#src/domain/id.ts'
+import { newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 import { endRun, runsOf } from '#test/support/trigger-calls.ts'
 
-let database: OwnDatabase
-let tenantId: TenantId
-let sessions: EngineCalls[]
-let stranger: EngineCalls
-beforeAll(async () => {
-  database = await ownDatabase()
-  tenantId = await newBareTenant(database.owner)
-  const otherTenant = await newBareTenant(database.owner)
-  sessions = await Promise.all([1, 2, 3].map(() => engineCalls(database.url, tenantId)))
-  stranger = await engineCalls(database.url, otherTenant)
-})
-afterAll(async () => {
-  await Promise.all([...sessions, stranger].map((one) => one.end()))
-  await database.drop()
-})
+const database = await fileDatabase()
+const tenantId = await newBareTenant(database.owner)
+const otherTenant = await newBareTenant(database.owner)
+const sessions = await Promise.all([1, 2, 3].map(() => fileCalls(database, tenantId)))
+const stranger = await fileCalls(database, otherTenant)
 
 const session = (i = 0): EngineCalls => sessions[i % sessions.length] as EngineCalls
 const newPipeline = () =>

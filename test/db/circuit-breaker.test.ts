@@ -1,23 +1,16 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { StepResult } from '#src/db/run-moves.ts'
 import { failureClasses, outageCodes } from '#src/domain/failure-class.ts'
 import { newId, type ConnectionId, type PipelineId, type RunId, type TenantId } from '#src/domain/id.ts'
 import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileDatabase } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
+const database = await fileDatabase()
+const { owner } = database
 let tenantId: TenantId
 let calls: EngineCalls
 let connectionId: ConnectionId
 let pipelineId: PipelineId
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-})
-afterAll(() => database.drop())
 beforeEach(async () => {
   tenantId = await newBareTenant(owner)
   calls = await engineCalls(database.url, tenantId)

@@ -1,8 +1,7 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { logWrite } from '#src/db/logs.ts'
 import type { ClaimedStep } from '#src/db/run-moves.ts'
-import type { PipelineId, RunId, TenantId } from '#src/domain/id.ts'
+import type { RunId } from '#src/domain/id.ts'
 import {
   codeOf,
   engineCalls,
@@ -10,28 +9,15 @@ import {
   plannedPipeline,
   type EngineCalls,
 } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let tenantId: TenantId
-let pipelineId: PipelineId
-let calls: EngineCalls
-let others: EngineCalls
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  tenantId = await newBareTenant(owner)
-  calls = await engineCalls(database.url, tenantId)
-  others = await engineCalls(database.url, tenantId)
-  const fork = ['a', 'b'].map((key) => ({ key, needs: [], when: 'all_success' as const }))
-  pipelineId = await plannedPipeline(owner, tenantId, fork)
-})
-afterAll(async () => {
-  await Promise.all([calls.end(), others.end()])
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const tenantId = await newBareTenant(owner)
+const calls = await fileCalls(database, tenantId)
+const others = await fileCalls(database, tenantId)
+const fork = ['a', 'b'].map((key) => ({ key, needs: [], when: 'all_success' as const }))
+const pipelineId = await plannedPipeline(owner, tenantId, fork)
 
 async function begun(): Promise<{ runId: RunId; a: ClaimedStep; b: ClaimedStep }> {
   const runId = await calls.start(pipelineId)

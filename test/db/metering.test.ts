@@ -1,5 +1,4 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import type { ClaimedStep } from '#src/db/run-moves.ts'
 import { newId, type PipelineId, type RunId, type TenantId } from '#src/domain/id.ts'
 import {
@@ -9,20 +8,12 @@ import {
   plannedPipeline,
   type EngineCalls,
 } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileDatabase } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
+const database = await fileDatabase()
+const { owner } = database
 const opened: EngineCalls[] = []
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-})
-afterAll(async () => {
-  for (const calls of opened) await calls.end()
-  await database.drop()
-})
+afterAll(() => Promise.all(opened.map((calls) => calls.end())))
 
 const callsOf = async (tenant: TenantId): Promise<EngineCalls> => {
   // The Worker's login on the server itself: the gateway's address is not needed here.

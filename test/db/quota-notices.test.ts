@@ -1,21 +1,14 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { newId, type PipelineId, type TenantId } from '#src/domain/id.ts'
 import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileDatabase } from '#test/support/per-file.ts'
 import { fire, planned, plannedSchedule } from '#test/support/trigger-calls.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
+const database = await fileDatabase()
+const { owner } = database
 let tenant: TenantId
 let pipeline: PipelineId
 let calls: EngineCalls
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-})
-afterAll(() => database.drop())
 beforeEach(async () => {
   tenant = await newBareTenant(owner)
   pipeline = await told(['failed', 'succeeded'], 'ops')

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Id, PipelineId, TenantId } from '#src/domain/id.ts'
-import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { describe, expect, it } from 'vitest'
+import type { Id, PipelineId } from '#src/domain/id.ts'
+import { newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
+import { cases } from '#test/support/long-form.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 import {
   endRun,
   fire,
@@ -13,22 +14,11 @@ import {
   type ScheduleOptions,
 } from '#test/support/trigger-calls.ts'
 
-let database: OwnDatabase
-let tenantId: TenantId
-let otherTenant: TenantId
-let sessions: EngineCalls[]
-let stranger: EngineCalls
-beforeAll(async () => {
-  database = await ownDatabase()
-  tenantId = await newBareTenant(database.owner)
-  otherTenant = await newBareTenant(database.owner)
-  sessions = await Promise.all([1, 2, 3].map(() => engineCalls(database.url, tenantId)))
-  stranger = await engineCalls(database.url, otherTenant)
-})
-afterAll(async () => {
-  await Promise.all([...sessions, stranger].map((one) => one.end()))
-  await database.drop()
-})
+const database = await fileDatabase()
+const tenantId = await newBareTenant(database.owner)
+const otherTenant = await newBareTenant(database.owner)
+const sessions = await Promise.all([1, 2, 3].map(() => fileCalls(database, tenantId)))
+const stranger = await fileCalls(database, otherTenant)
 
 const session = (i = 0): EngineCalls => sessions[i % sessions.length] as EngineCalls
 const oneStep = [{ key: 'one', needs: [], when: 'all_success' as const }]
@@ -98,7 +88,7 @@ describe('firing', () => {
         for (let fires = await tick(); fires.length > 0; fires = await tick()) await fire(session(), fires)
         for (const { pipelineId } of mine) expect(await times(pipelineId)).toEqual(minutes(0, now))
       }),
-      { numRuns: 40 },
+      cases(40),
     )
   })
 

@@ -1,20 +1,13 @@
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { SealBroken, secretBox } from '#src/db/secrets.ts'
 import { readEnv } from '#src/env.ts'
+import { fileOwner, fileWorld } from '#test/support/per-file.ts'
 import { connect, json } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-let owner: pg.Client
-beforeAll(async () => {
-  here = await world()
-  owner = new pg.Client({ connectionString: inject('ownerUrl') })
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant(), owner.connect()])
-})
-afterAll(() => Promise.all([here.close(), owner.end()]))
+const here = await fileWorld()
+const owner = await fileOwner()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 const masterKey = () => readEnv({ ...inject('env'), PUBLIC_URL: here.url }).MASTER_KEY
 const dbOf = (tenant: Tenant) => here.services.database.tenant(tenant.id, 'test')

@@ -1,30 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { newId, type PipelineId, type RunId, type TenantId } from '#src/domain/id.ts'
-import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
+import { describe, expect, it } from 'vitest'
+import { newId, type PipelineId, type RunId } from '#src/domain/id.ts'
+import { newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
 import { eventsOf } from '#test/support/ledger.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 import { endRun, runsOf } from '#test/support/trigger-calls.ts'
 
-let database: OwnDatabase
-let tenantId: TenantId
-let otherTenant: TenantId
-let one: EngineCalls
-let two: EngineCalls
-let stranger: EngineCalls
-beforeAll(async () => {
-  database = await ownDatabase()
-  tenantId = await newBareTenant(database.owner)
-  otherTenant = await newBareTenant(database.owner)
-  ;[one, two, stranger] = await Promise.all([
-    engineCalls(database.url, tenantId),
-    engineCalls(database.url, tenantId),
-    engineCalls(database.url, otherTenant),
-  ])
-})
-afterAll(async () => {
-  await Promise.all([one, two, stranger].map((calls) => calls.end()))
-  await database.drop()
-})
+const database = await fileDatabase()
+const tenantId = await newBareTenant(database.owner)
+const otherTenant = await newBareTenant(database.owner)
+const one = await fileCalls(database, tenantId)
+const two = await fileCalls(database, tenantId)
+const stranger = await fileCalls(database, otherTenant)
 
 const newPipeline = (tenant = tenantId) =>
   plannedPipeline(database.owner, tenant, [{ key: 'one', needs: [], when: 'all_success' }])
@@ -120,6 +106,41 @@ describe('new data', () => {
       await Promise.all([run(one, writer, { writes: [a] }), run(two, writer, { writes: [b] })])
       expect(await started(reader)).toEqual(['dataset'])
     }
+  })
+
+  it('starts who waits for what a failed run had made once a rerun of that succeeds, and not a second time', async () => {
+    const steps = ['s0', 's1'].map((key) => ({
+      key,
+      needs: key === 's1' ? ['s0'] : [],
+      when: 'all_success' as const,
+    }))
+    const [writer, reader] = [await plannedPipeline(database.owner, tenantId, steps), await newPipeline()]
+    const a = fresh()
+    await listen(reader, 'dataset', [a], { when: 'any' })
+    const works = async (runId: RunId, ...states: ('succeeded' | 'failed')[]) => {
+      const claim = await one.claim(runId, null, 'msg')
+      let step = claim.outcome === 'claimed' ? claim.step : undefined
+      for (const state of states) {
+        if (!step) throw new Error('there is no step to end')
+        step = (await one.complete(runId, step, { state }, 'msg')).step ?? undefined
+      }
+    }
+    const again = async (of: RunId, from: string) => {
+      const runId = newId('run')
+      await one.client.query('select app.rerun_run($1, $2, $3, $4)', [runId, of, from, '{}'])
+      return runId
+    }
+    const first = await one.start(writer)
+    await write(first, [a])
+    await works(first, 'succeeded', 'failed')
+    const second = await again(first, 'failed')
+    await works(second, 'failed')
+    expect(await started(reader)).toEqual([])
+    const third = await again(second, 'failed')
+    await works(third, 'succeeded')
+    expect(await started(reader)).toEqual(['dataset'])
+    await works(await again(third, 's1'), 'succeeded')
+    expect(await started(reader)).toEqual(['dataset'])
   })
 
   it('makes one run for the time after a pause', async () => {

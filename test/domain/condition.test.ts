@@ -4,6 +4,7 @@ import { comparisons, conditionText, holds, pathsIn, type Condition } from '#src
 import { parseCondition } from '#src/domain/condition-parser.ts'
 import { conditionFault } from '#src/domain/condition-types.ts'
 import type { Json } from '#src/domain/json.ts'
+import { cases } from '#test/support/long-form.ts'
 
 const scope = {
   params: { mode: 'full', limit: 5, dry: false, since: '2024-02-29' },
@@ -158,7 +159,7 @@ describe('a condition', () => {
         expect(parsed(text)).toEqual(drawn)
         expect(conditionText(parsed(text))).toBe(text)
       }),
-      { numRuns: 500 },
+      cases(500),
     )
   })
 
@@ -174,7 +175,7 @@ describe('a condition', () => {
         expect(conditionFault(drawn, {}) ?? '').toBeTypeOf('string')
         expect(JSON.stringify([drawn, given])).toBe(before)
       }),
-      { numRuns: 500 },
+      cases(500),
     )
   })
 
@@ -209,7 +210,7 @@ describe('a condition', () => {
           else expect(read.message).not.toBe('')
         },
       ),
-      { numRuns: 500 },
+      cases(500),
     )
   })
 })

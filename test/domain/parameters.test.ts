@@ -19,6 +19,7 @@ describe('a parameter', () => {
     [{ type: 'text', enum: ['full', 'delta'] }, 'ful', 'must be one of full, delta: did you mean full?'],
     [{ type: 'integer', enum: [1, 2] }, 3, 'must be one of 1, 2'],
     [{ type: 'integer', enum: [1, 2] }, '1', 'must be a whole number'],
+    [{ type: 'date' }, '0000-01-01', 'must be a date such as 2001-12-31'],
   ])('%j refuses %j', (parameter, value, message) => expect(given(parameter, value)).toBe(message))
 
   it.each<[Parameter, unknown]>([

@@ -4,6 +4,7 @@ import { parsePipeline, pipelineJsonSchema, type Definition } from '#src/domain/
 import { graphOf } from '#src/domain/pipeline-graph.ts'
 import { stepKinds } from '#src/domain/step-schema.ts'
 import { readSource } from '#src/domain/pipeline-source.ts'
+import { cases } from '#test/support/long-form.ts'
 
 const head = 'apiVersion: weir/v1\nkind: Pipeline\nname: p\n'
 const parse = (rest: string) => parsePipeline(head + rest, 'yaml')
@@ -256,7 +257,7 @@ steps:
         const read = readSource(text, 'json')
         expect(read.ok && JSON.stringify(read.value)).toBe(JSON.stringify(JSON.parse(text)))
       }),
-      { numRuns: 60 },
+      cases(60),
     )
   })
 
@@ -282,7 +283,7 @@ steps:
           expect(parsed.ok || parsed.fields.length > 0).toBe(true)
         },
       ),
-      { numRuns: 150 },
+      cases(150),
     )
   })
 
@@ -302,7 +303,7 @@ steps:
           expect(parsePipeline(JSON.stringify({ ...whole, [key]: value }), 'json')).toHaveProperty('ok')
         },
       ),
-      { numRuns: 150 },
+      cases(150),
     )
   })
 

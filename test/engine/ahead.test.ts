@@ -1,26 +1,15 @@
 import fc from 'fast-check'
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { claimStep, completion, startRun, type Completion, type StepResult } from '#src/db/run-moves.ts'
 import { newId, type PipelineId } from '#src/domain/id.ts'
 import { whens } from '#src/domain/run-state.ts'
-import { pool } from '#test/support/own-stack.ts'
+import { cases } from '#test/support/long-form.ts'
+import { filePool, fileWorld } from '#test/support/per-file.ts'
 import { end, finished, json, pipeline, start } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let owner: pg.Pool
-
-beforeAll(async () => {
-  here = await world()
-  acme = await here.tenant()
-  owner = pool(inject('ownerUrl'))
-})
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-})
+const here = await fileWorld()
+const acme = await here.tenant()
+const owner = filePool()
 
 const chain = (count: number, rest: (n: number) => string = () => '') =>
   `steps:\n${Array.from(
@@ -123,7 +112,7 @@ describe('steps that only think', () => {
         for (const _round of ['in one piece', 'with the start'])
           expect(await endsOf((await finished(acme, id)).id)).toEqual(byHand)
       }),
-      { numRuns: 15 },
+      cases(15),
     )
   })
 

@@ -1,31 +1,16 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { CallRefused } from '#src/domain/call.ts'
-import { endpoint, type Endpoint } from '#test/support/endpoint.ts'
-import { pool } from '#test/support/own-stack.ts'
+import { fileEndpoint, filePool, fileWorld } from '#test/support/per-file.ts'
 import { end, finished, pipeline, readRun, start } from '#test/support/pipeline.ts'
 import { attempts, inject as fault, tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import { world, type Tenant } from '#test/support/world.ts'
 
 const variables = inject('env')
-let here: World
-let acme: Tenant
-let globex: Tenant
-let there: Endpoint
-let owner: pg.Pool
-
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  there = await endpoint()
-  owner = pool(inject('ownerUrl'))
-})
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-  await there.close()
-})
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+const there = await fileEndpoint()
+const owner = filePool()
 
 const once = 'retry: { attempts: 1 }'
 const called = (call: string, rest = once) => `

@@ -1,18 +1,12 @@
 import { sql } from 'drizzle-orm'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { claimStep, startRun, type Claim, type RunVersion } from '#src/db/run-moves.ts'
 import { newId, type PipelineId, type RunId } from '#src/domain/id.ts'
+import { fileWorld } from '#test/support/per-file.ts'
 import { json, pipeline } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-
-beforeAll(async () => {
-  here = await world()
-  acme = await here.tenant()
-})
-afterAll(() => here.close())
+const here = await fileWorld()
+const acme = await here.tenant()
 
 const delivery = { id: 'by-hand', retry: false }
 const db = () => here.services.database.tenant(acme.id, 'job')

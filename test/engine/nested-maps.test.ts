@@ -1,24 +1,11 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { pool } from '#test/support/own-stack.ts'
+import { describe, expect, it } from 'vitest'
+import { filePool, fileWorld } from '#test/support/per-file.ts'
 import { end, finished, json, pipeline, readRun, start, type RunJson } from '#test/support/pipeline.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-let owner: pg.Pool
-
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  owner = pool(inject('ownerUrl'))
-})
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-})
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+const owner = filePool()
 
 type Item = {
   outer?: number

@@ -4,6 +4,7 @@ import type { ColumnType } from '#src/domain/column.ts'
 import type { RunId } from '#src/domain/id.ts'
 import { startBudget, type DeliveryLimits } from '#src/engine/budget.ts'
 import type { StepOutcome, Work } from '#src/engine/step.ts'
+import { stepLog } from '#src/engine/step-log.ts'
 import { executeScript } from '#src/engine/steps/script.ts'
 import { tableOf } from '#test/support/ledger.ts'
 import { manyRows } from '#test/support/many-rows.ts'
@@ -75,6 +76,7 @@ async function claim(
   )
   const [step] = claimed
   if (!step) throw new Error('there is no step to claim')
+  const log = stepLog(here.services.now, runId, { key: 'hold', mapIndex: 0 })
   const work = {
     services: here.services,
     db: here.services.database.tenant(acme.id, 'job'),
@@ -90,6 +92,8 @@ async function claim(
     budget: startBudget(here.services.now, limits),
     signal: new AbortController().signal,
     progress: () => undefined,
+    log: log.say,
+    stepLog: log,
     definition: {
       script: {
         from,

@@ -1,16 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { fileWorld } from '#test/support/per-file.ts'
 import { connect, finished, json, pipeline, upload } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-beforeAll(async () => {
-  here = await world()
-  acme = await here.tenant()
-  const files = await connect(acme, 'files')
-  await upload(acme, files, 'orders.csv', ['id,amount', '1,10', '2,x', '3,7', '3,y'].join('\n'))
-})
-afterAll(() => here.close())
+const here = await fileWorld()
+const acme = await here.tenant()
+const files = await connect(acme, 'files')
+await upload(acme, files, 'orders.csv', ['id,amount', '1,10', '2,x', '3,7', '3,y'].join('\n'))
 
 const read = '{ id: read, extract: { connection: files, stream: orders.csv }, into: raw }'
 const errorOf = async (step: string) => {

@@ -380,4 +380,41 @@ steps:
     expect((await end(acme, runId)).state).toBe('succeeded')
     expect((await held(runId)).output?.['by']).toBe(acme.userId)
   })
+
+  it('is neither given by a key whose owner has none of the roles, nor gone around by a mark', async () => {
+    const made = await acme.fetch('/v1/service-accounts', {
+      method: 'POST',
+      body: { name: `op-${crypto.randomUUID().slice(0, 8)}`, role: 'operator' },
+    })
+    const { id: serviceAccountId } = await json<{ id: string }>(made, 201)
+    const asked = await acme.fetch('/v1/api-keys', {
+      method: 'POST',
+      body: { name: 'machine', serviceAccountId, scopes: ['runs:read', 'runs:write'] },
+    })
+    const { key } = await json<{ key: string }>(asked, 201)
+    const asMachine = (path: string, body: object = {}) =>
+      acme.fetch(path, { method: 'POST', body, headers: { Authorization: `Bearer ${key}` } })
+    const item = `
+steps:
+  - id: hold
+    map: { over: [1], steps: [{ id: ok, wait: { approval: { roles: [owner] } } }] }`
+    for (const [source, place] of [
+      [approval(), {}],
+      [item, { item: 1 }],
+    ] as const) {
+      const runId = await start(acme, await pipeline(acme, source))
+      await until('somebody to be asked', async () => {
+        const { rows } = await owner.query(
+          `select 1 from steps where run_id = $1 and state = 'waiting' and coalesce(cursor->'inner', cursor) ? 'approval'`,
+          [runId],
+        )
+        return rows.length > 0
+      })
+      const step = `/v1/runs/${runId}/steps/hold`
+      expect((await asMachine(`${step}/approve`, place)).status).toBe(403)
+      expect((await asMachine(`${step}/mark`, { as: 'succeeded', reason: 'why not' })).status).toBe(403)
+      expect((await decide(acme, runId, 'approve', place)).status).toBe(200)
+      expect((await end(acme, runId)).state).toBe('succeeded')
+    }
+  })
 })

@@ -1,31 +1,18 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
+import { describe, expect, inject as given, it } from 'vitest'
 import { happened, leftovers, nothing, tableOf, tally, tallyOf } from '#test/support/ledger.ts'
 import { manyRows } from '#test/support/many-rows.ts'
-import { client } from '#test/support/own-stack.ts'
+import { fileOwner, fileWorld } from '#test/support/per-file.ts'
 import { connect, finished, pipeline, upload, warehouseTable } from '#test/support/pipeline.ts'
 import { attempts } from '#test/support/qstash.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
 const rows = 240_000
-let here: World
-let acme: Tenant
-let owner: pg.Client
-let warehouse: pg.Client
-
-beforeAll(async () => {
-  here = await world((services) => ({ ...services, deliveryLimits: { wallMs: 60_000, calls: 4 } }))
-  acme = await here.tenant()
-  owner = await client(given('ownerUrl'))
-  warehouse = await client(given('warehouse').url)
-  const files = await connect(acme, 'files')
-  await connect(acme, 'postgres', 'warehouse')
-  await upload(acme, files, 'many.parquet', manyRows(rows, 20_000))
-})
-afterAll(async () => {
-  await Promise.all([owner.end(), warehouse.end()])
-  await here.close()
-})
+const here = await fileWorld((services) => ({ ...services, deliveryLimits: { wallMs: 60_000, calls: 4 } }))
+const acme = await here.tenant()
+const owner = await fileOwner()
+const warehouse = await fileOwner(given('warehouse').url)
+const files = await connect(acme, 'files')
+await connect(acme, 'postgres', 'warehouse')
+await upload(acme, files, 'many.parquet', manyRows(rows, 20_000))
 
 describe('a delivery whose budget is spent', () => {
   it('hands on to the next at a checkpoint, and between steps, and no attempt is counted', async () => {

@@ -1,34 +1,22 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
+import { describe, expect, inject as given, it } from 'vitest'
 import { executing, leftovers, nothing, stepRow } from '#test/support/ledger.ts'
 import { manyRows } from '#test/support/many-rows.ts'
-import { client, pool } from '#test/support/own-stack.ts'
+import { client } from '#test/support/own-stack.ts'
+import { filePool, fileWorld } from '#test/support/per-file.ts'
 import { connect, end, json, pipeline, start, upload } from '#test/support/pipeline.ts'
 import { tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
 const env = given('env')
-const rows = 320_000
+const rows = 160_000
 const schema = `s_${crypto.randomUUID().slice(0, 8)}`
-let here: World
-let acme: Tenant
-let owner: pg.Pool
-let warehouse: pg.Pool
-
-beforeAll(async () => {
-  here = await world()
-  acme = await here.tenant()
-  owner = pool(given('ownerUrl'))
-  warehouse = pool(given('warehouse').url)
-  const files = await connect(acme, 'files')
-  await connect(acme, 'postgres', 'warehouse')
-  await upload(acme, files, 'many.parquet', manyRows(rows, 20_000))
-})
-afterAll(async () => {
-  await Promise.all([owner.end(), warehouse.end()])
-  await here.close()
-})
+const here = await fileWorld()
+const acme = await here.tenant()
+const owner = filePool()
+const warehouse = filePool(given('warehouse').url)
+const files = await connect(acme, 'files')
+await connect(acme, 'postgres', 'warehouse')
+await upload(acme, files, 'many.parquet', manyRows(rows, 20_000))
 
 const cancel = async (runId: string) =>
   json<{ state: string }>(await acme.fetch(`/v1/runs/${runId}/cancel`, { method: 'POST' }), 202)

@@ -1,28 +1,16 @@
 import * as fc from 'fast-check'
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ClaimedStep } from '#src/db/run-moves.ts'
-import type { TenantId } from '#src/domain/id.ts'
-import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
+import { engineCalls, newBareTenant, plannedPipeline } from '#test/support/engine-calls.ts'
 import { graphs, Model, operations } from '#test/support/engine-model.ts'
 import { leftovers, nothing } from '#test/support/ledger.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { cases } from '#test/support/long-form.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let tenantId: TenantId
-let calls: EngineCalls
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  tenantId = await newBareTenant(owner)
-  calls = await engineCalls(database.url, tenantId)
-})
-afterAll(async () => {
-  await calls.end()
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const tenantId = await newBareTenant(owner)
+const calls = await fileCalls(database, tenantId)
 
 describe('the functions that move a run', () => {
   it('bring every run of every graph to its end, whatever is claimed, lost, repeated or cancelled meanwhile', async () => {
@@ -53,7 +41,7 @@ describe('the functions that move a run', () => {
           })
         }
       }),
-      { numRuns: 60 },
+      cases(60),
     )
   })
 

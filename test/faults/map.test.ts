@@ -1,5 +1,4 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ClaimedStep } from '#src/db/run-moves.ts'
 import type { RunId } from '#src/domain/id.ts'
 import {
@@ -9,23 +8,12 @@ import {
   plannedPipeline,
   type EngineCalls,
 } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let calls: EngineCalls
-let tenantId: Awaited<ReturnType<typeof newBareTenant>>
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  tenantId = await newBareTenant(owner)
-  calls = await engineCalls(database.url, tenantId)
-})
-afterAll(async () => {
-  await calls.end()
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const tenantId = await newBareTenant(owner)
+const calls = await fileCalls(database, tenantId)
 
 const around = [
   { key: 'before', needs: [], when: 'all_success' },
@@ -89,6 +77,27 @@ describe('a map', () => {
     if (step) step = (await done(runId, step)).step
     expect(step).toMatchObject({ key: 'after' })
     if (step) expect((await done(runId, step)).runState).toBe('succeeded')
+  })
+
+  it('does not keep what is beside it waiting for its items', async () => {
+    const when = 'all_success' as const
+    const pipelineId = await plannedPipeline(owner, tenantId, [
+      { key: 'each', needs: [], when },
+      { key: 'beside', needs: [], when },
+      { key: 'further', needs: ['beside'], when },
+    ])
+    const runId = await calls.start(pipelineId)
+    const claim = await calls.claim(runId, null, 'm')
+    if (claim.outcome !== 'claimed') throw new Error(claim.outcome)
+    const map = { total: 50, atOnce: 10, ended: 0 }
+    const cursor = { items: items(50) }
+    let { step } = await calls.complete(runId, claim.step, { state: 'waiting', cursor, map }, 'm')
+    const taken: string[] = []
+    for (let n = 0; n < 3 && step; n++) {
+      taken.push(`${step.key} ${step.mapIndex}`)
+      step = (await done(runId, step)).step
+    }
+    expect(taken).toEqual(['beside 0', 'further 0', 'each 1'])
   })
 
   it('goes on with the next item when one has failed, and is told when all have ended', async () => {

@@ -1,42 +1,21 @@
 import * as fc from 'fast-check'
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import type { Mark, Marked } from '#src/db/control.ts'
 import type { ClaimedStep } from '#src/db/run-moves.ts'
-import { newId, type RunId, type TenantId } from '#src/domain/id.ts'
+import { newId, type RunId } from '#src/domain/id.ts'
 import { decide, type StepState } from '#src/domain/run-state.ts'
 import { chance, Crowd } from '#test/support/crowd.ts'
-import {
-  codeOf,
-  engineCalls,
-  newBareTenant,
-  plannedPipeline,
-  type EngineCalls,
-} from '#test/support/engine-calls.ts'
+import { codeOf, newBareTenant, plannedPipeline } from '#test/support/engine-calls.ts'
 import { graphs } from '#test/support/engine-model.ts'
 import { leftovers, nothing } from '#test/support/ledger.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
-import { pool } from '#test/support/own-stack.ts'
+import { fileCalls, fileDatabase, filePool } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Pool
-let tenantId: TenantId
-let calls: EngineCalls
-let crowd: Crowd
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = pool(database.ownerUrl)
-  tenantId = await newBareTenant(database.owner)
-  calls = await engineCalls(database.url, tenantId)
-  crowd = await Crowd.gather(owner, database.url, tenantId, 2)
-})
-afterAll(async () => {
-  await crowd.leave()
-  await calls.end()
-  await owner.end()
-  await database.drop()
-})
+const database = await fileDatabase()
+const owner = filePool(database.ownerUrl)
+const tenantId = await newBareTenant(database.owner)
+const calls = await fileCalls(database, tenantId)
+const crowd = await Crowd.gather(owner, database.url, tenantId, 2)
+afterAll(() => crowd.leave())
 
 async function mark(runId: RunId, step: string | undefined, as: Mark): Promise<Marked | null> {
   const { rows } = await calls.client.query<{ value: Marked | null }>(

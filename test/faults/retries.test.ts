@@ -154,7 +154,13 @@ steps:
     const run = await end(acme, runId)
     expect(run).toMatchObject({
       state: 'failed',
-      steps: [{ state: 'failed', error: { code: 'run_timeout' } }, { state: 'skipped' }],
+      steps: [
+        {
+          state: 'failed',
+          error: { code: 'run_timeout', message: expect.stringContaining('while this step waited') },
+        },
+        { state: 'skipped' },
+      ],
     })
     await ageOutbox(owner, acme.id)
   })

@@ -1,35 +1,16 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Claim, ClaimedStep } from '#src/db/run-moves.ts'
-import { newId, type RunId, type TenantId } from '#src/domain/id.ts'
+import { newId, type RunId } from '#src/domain/id.ts'
 import { decide, whens } from '#src/domain/run-state.ts'
-import {
-  codeOf,
-  engineCalls,
-  newBareTenant,
-  plannedPipeline,
-  type EngineCalls,
-} from '#test/support/engine-calls.ts'
+import { codeOf, newBareTenant, plannedPipeline } from '#test/support/engine-calls.ts'
 import { leftovers, nothing } from '#test/support/ledger.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let tenantId: TenantId
-let first: EngineCalls
-let second: EngineCalls
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  tenantId = await newBareTenant(owner)
-  first = await engineCalls(database.url, tenantId)
-  second = await engineCalls(database.url, tenantId)
-})
-afterAll(async () => {
-  await Promise.all([first.end(), second.end()])
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const tenantId = await newBareTenant(owner)
+const first = await fileCalls(database, tenantId)
+const second = await fileCalls(database, tenantId)
 
 const steps = (...keys: string[]) => keys.map((key) => ({ key, needs: [], when: 'all_success' as const }))
 

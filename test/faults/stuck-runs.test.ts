@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import type pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { ClaimedStep } from '#src/db/run-moves.ts'
-import type { RunId, TenantId } from '#src/domain/id.ts'
-import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import type { RunId } from '#src/domain/id.ts'
+import { newBareTenant, plannedPipeline } from '#test/support/engine-calls.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 import { end, pipeline, start } from '#test/support/pipeline.ts'
 import { world } from '#test/support/world.ts'
 
@@ -13,10 +12,10 @@ const blocks = (language: string): string[] =>
   [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 'gs'))].map(([, block = '']) => block)
 const [waitsFor = '', messages = '', stuck = '', leftBehind = ''] = blocks('sql')
 
-let database: OwnDatabase
-let owner: pg.Client
-let tenantId: TenantId
-let calls: EngineCalls
+const database = await fileDatabase()
+const { owner } = database
+const tenantId = await newBareTenant(owner)
+const calls = await fileCalls(database, tenantId)
 let runId: RunId
 let a: ClaimedStep
 
@@ -28,17 +27,6 @@ const reasons = async (query = stuck): Promise<string[]> =>
 const ask = async <T extends object>(query: string): Promise<T[]> =>
   (await owner.query<T>(query.replaceAll('RUN', runId))).rows
 const change = (query: string) => owner.query(query, [runId])
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  tenantId = await newBareTenant(owner)
-  calls = await engineCalls(database.url, tenantId)
-})
-afterAll(async () => {
-  await calls.end()
-  await database.drop()
-})
 
 /** A run of three steps, one after the other, whose first one is at work. */
 beforeEach(async () => {

@@ -1,25 +1,12 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { TenantId } from '#src/domain/id.ts'
-import { engineCalls, newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
+import { describe, expect, it } from 'vitest'
+import { newBareTenant, plannedPipeline, type EngineCalls } from '#test/support/engine-calls.ts'
 import { leftovers } from '#test/support/ledger.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileCalls, fileDatabase } from '#test/support/per-file.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let tenantId: TenantId
-let calls: EngineCalls
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  tenantId = await newBareTenant(owner)
-  calls = await engineCalls(database.url, tenantId)
-})
-afterAll(async () => {
-  await calls.end()
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const tenantId = await newBareTenant(owner)
+const calls = await fileCalls(database, tenantId)
 
 describe('the outbox', () => {
   const swept = async () => {
@@ -95,6 +82,38 @@ describe('the outbox', () => {
     for (let copy = 0; copy < 4; copy++)
       expect((await calls.claim(runId, outboxId, 'msg_early')).outcome).toBe('idle')
     expect((await leftovers(owner, runId)).wakes).toBe(1)
+  })
+
+  it('gives the place of a connection to a run that can take it, not to one whose next attempt is tomorrow', async () => {
+    await owner.query(
+      `insert into connections (tenant_id, id, name, kind, config, concurrency) values ($1, 'con_narrow', 'narrow', 'files', '{}', 1)`,
+      [tenantId],
+    )
+    const pipelineId = await plannedPipeline(owner, tenantId, [
+      { key: 'only', needs: [], when: 'all_success', connection: 'narrow' },
+    ])
+    const [tired, works, waits, last] = [
+      await calls.start(pipelineId),
+      await calls.start(pipelineId),
+      await calls.start(pipelineId),
+      await calls.start(pipelineId),
+    ]
+    const failed = await claimed(tired, 'msg_tired')
+    await calls.complete(tired, failed.step, { state: 'ready', delayMs: 86_400_000 }, 'msg_tired')
+    const { step } = await claimed(works, 'msg_works')
+    for (const early of [waits, last])
+      expect((await calls.claim(early, null, 'msg_early')).outcome).toBe('idle')
+    const { wakes } = await calls.complete(works, step, { state: 'succeeded' }, 'msg_works')
+    expect(wakes.map(({ runId }) => runId)).toEqual([waits])
+    // One who was to take it and never came is not waited for.
+    await owner.query('delete from outbox where tenant_id = $1', [tenantId])
+    expect(await swept()).not.toContain(waits)
+    await owner.query(`update runs set started_at = now() - interval '61 s' where id = any($1)`, [
+      [waits, last],
+    ])
+    expect(await swept()).toEqual([waits])
+    await calls.complete(waits, (await claimed(waits, 'msg_waits')).step, { state: 'succeeded' }, 'msg_waits')
+    expect((await claimed(last, 'msg_last')).step.key).toBe('only')
   })
 
   it('gives both free places away when two runs end at once and wake the same third', async () => {

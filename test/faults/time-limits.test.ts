@@ -59,6 +59,22 @@ describe("a step's time", () => {
     expect(Date.now() - startedMs).toBeLessThan(15_000)
   })
 
+  it('does not end the wait well when the Worker that wakes has a clock that is behind', async () => {
+    const runId = await start(
+      slow,
+      await pipeline(slow, 'steps: [{ id: one, wait: { for: 1h }, timeout: 60s, retry: { attempts: 1 } }]\n'),
+    )
+    await byHand(runId)
+    await ageAttempt(runId, 59)
+    await owner.query(`update steps set next_attempt_at = now() where run_id = $1`, [runId])
+    await byHand(runId)
+    expect((await readRun(slow, runId)).steps[0]).toMatchObject({ state: 'waiting' })
+    await ageAttempt(runId, 2)
+    await owner.query(`update steps set next_attempt_at = now() where run_id = $1`, [runId])
+    await byHand(runId)
+    expect((await readRun(slow, runId)).steps[0]).toMatchObject(timedOut)
+  })
+
   it('goes on through continuations in other deliveries', async () => {
     await upload(slow, await connect(slow, 'files', 'bucket'), 'a.csv', 'a\n1\n')
     const runId = await start(

@@ -1,26 +1,14 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject as given, it } from 'vitest'
+import { describe, expect, inject as given, it } from 'vitest'
 import { ageOutbox, leftovers, nothing, runState } from '#test/support/ledger.ts'
-import { pool } from '#test/support/own-stack.ts'
+import { filePool, fileWorld } from '#test/support/per-file.ts'
 import { end, json, pipeline, readRun, start, type RunJson } from '#test/support/pipeline.ts'
 import { inject, tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
 const env = given('env')
-let here: World
-let acme: Tenant
-let owner: pg.Pool
-
-beforeAll(async () => {
-  here = await world()
-  acme = await here.tenant()
-  owner = pool(given('ownerUrl'))
-})
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-})
+const here = await fileWorld()
+const acme = await here.tenant()
+const owner = filePool()
 
 const runsOf = async (pipelineId: string) =>
   (await json<{ items: RunJson[] }>(await acme.fetch(`/v1/runs?pipelineId=${pipelineId}`), 200)).items

@@ -1,19 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { tryCode } from '#src/db/factors.ts'
 import { audited } from '#test/support/audited.ts'
 import { authenticator } from '#test/support/authenticator.ts'
-import { factorWorld, minute, type FactorWorld } from '#test/support/factors.ts'
+import { fileFactorWorld, minute } from '#test/support/factors.ts'
 import { send, type Person } from '#test/support/member.ts'
 import { json } from '#test/support/pipeline.ts'
 
-let w: FactorWorld
-beforeAll(async () => {
-  w = await factorWorld()
-})
-beforeEach(() => {
-  w.clock.ahead = 0
-})
-afterAll(() => w.close())
+const w = await fileFactorWorld()
 
 type Options = { challenge: string; allowCredentials?: { id: string }[] }
 const notOne = '000000'

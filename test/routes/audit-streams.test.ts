@@ -1,35 +1,20 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { keepUpAudit } from '#src/actions/audit-upkeep.ts'
 import { deliverAuditStream } from '#src/engine/audit-stream.ts'
 import type { AuditEntry } from '#src/domain/audit.ts'
 import type { Id } from '#src/domain/id.ts'
 import { isSignedBy } from '#src/domain/webhook.ts'
-import { endpoint, type Asked, type Endpoint } from '#test/support/endpoint.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import type { Asked } from '#test/support/endpoint.ts'
+import { fileDatabase, fileEndpoint, fileWorldOn } from '#test/support/per-file.ts'
 import { json } from '#test/support/pipeline.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let here: World
-let acme: Tenant
-let globex: Tenant
-let there: Endpoint
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  here = await world((services) => services, { ...inject('env'), DATABASE_URL: database.url })
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  there = await endpoint()
-})
-afterAll(async () => {
-  await here.close()
-  await there.close()
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const here = await fileWorldOn(database)
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+const there = await fileEndpoint()
 
 type StreamJson = {
   id: Id<'auditStream'>

@@ -1,28 +1,15 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { keepUpAudit } from '#src/actions/audit-upkeep.ts'
 import type { AuditEntry, SignedPlace } from '#src/domain/audit.ts'
 import { newId } from '#src/domain/id.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileDatabase, fileWorldOn } from '#test/support/per-file.ts'
 import { json } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let here: World
-let acme: Tenant
-let globex: Tenant
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  here = await world((services) => services, { ...inject('env'), DATABASE_URL: database.url })
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-})
-afterAll(async () => {
-  await here.close()
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const here = await fileWorldOn(database)
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 type List = { items: AuditEntry[]; nextCursor?: string }
 const search = async (query: Record<string, string | number>, tenant = acme): Promise<List> =>

@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { keyFor, paths, problem } from '#test/support/answers.ts'
+import { fileWorld } from '#test/support/per-file.ts'
 import { json, pipeline } from '#test/support/pipeline.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-})
-afterAll(() => here.close())
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 type Backfill = { id: string; state: string; cron: string; timezone: string; runs: Record<string, number> }
 const steps = 'steps: [{ id: one, sql: "select ${params.n} as n", into: filled }]\n'
@@ -68,6 +63,16 @@ describe('a backfill', () => {
     })
     const second = await finished(acme, (await json<Backfill>(again, 201)).id)
     expect(second.runs).toMatchObject({ total: 2, skipped: 1, succeeded: 1 })
+    // A run says what it stands for and what made it, and those of one backfill can be asked for.
+    type OfBackfill = { items: { backfillId: string; scheduledFor: string }[] }
+    const own = await json<OfBackfill>(await acme.fetch(`/v1/runs?backfillId=${backfill.id}`), 200)
+    expect(own.items.map(({ scheduledFor }) => scheduledFor)).toEqual([
+      '2026-03-26T23:00:00.000Z',
+      '2026-03-27T23:00:00.000Z',
+      '2026-03-28T23:00:00.000Z',
+      '2026-03-29T22:00:00.000Z',
+    ])
+    expect(new Set(own.items.map(({ backfillId }) => backfillId))).toEqual(new Set([backfill.id]))
     const list = await json<{ items: Backfill[] }>(
       await acme.fetch(`/v1/pipelines/${pipelineId}/backfills`),
       200,

@@ -1,19 +1,12 @@
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { keyFor, paths, problem } from '#test/support/answers.ts'
+import { fileOwner, fileWorld } from '#test/support/per-file.ts'
 import { json, pipeline } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-let owner: pg.Client
-beforeAll(async () => {
-  here = await world()
-  owner = new pg.Client({ connectionString: inject('ownerUrl') })
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant(), owner.connect()])
-})
-afterAll(() => Promise.all([here.close(), owner.end()]))
+const here = await fileWorld()
+const owner = await fileOwner()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 type Calendar = { id: string; name: string; weekdays: number[]; include: string[]; exclude: string[] }
 const make = (tenant: Tenant, body: object) => tenant.fetch('/v1/calendars', { method: 'POST', body })

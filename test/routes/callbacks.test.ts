@@ -1,30 +1,15 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { RunId } from '#src/domain/id.ts'
-import { endpoint, type Endpoint } from '#test/support/endpoint.ts'
-import { pool } from '#test/support/own-stack.ts'
+import { fileEndpoint, filePool, fileWorld } from '#test/support/per-file.ts'
 import { end, pipeline, start } from '#test/support/pipeline.ts'
 import { stepRow } from '#test/support/steps.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-let there: Endpoint
-let owner: pg.Pool
-
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  there = await endpoint()
-  owner = pool(inject('ownerUrl'))
-})
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-  await there.close()
-})
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+const there = await fileEndpoint()
+const owner = filePool()
 
 const waiting = (path: string, within = '1h', attempts = 1) => `
 retry: { attempts: ${attempts}, first: 1ms, jitter: false }

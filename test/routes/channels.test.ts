@@ -1,31 +1,17 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { isSignedBy } from '#src/domain/webhook.ts'
-import { endpoint, type Asked, type Endpoint } from '#test/support/endpoint.ts'
-import { pool } from '#test/support/own-stack.ts'
+import type { Asked } from '#test/support/endpoint.ts'
+import { fileEndpoint, filePool, fileWorld } from '#test/support/per-file.ts'
 import { finished, json, pipeline } from '#test/support/pipeline.ts'
 import { tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import { world, type Tenant } from '#test/support/world.ts'
 
 const variables = inject('env')
-let here: World
-let acme: Tenant
-let globex: Tenant
-let there: Endpoint
-let owner: pg.Pool
-
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  there = await endpoint()
-  owner = pool(inject('ownerUrl'))
-})
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-  await there.close()
-})
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+const there = await fileEndpoint()
+const owner = filePool()
 
 type ChannelJson = {
   id: string

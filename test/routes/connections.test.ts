@@ -1,16 +1,11 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { paths, problem } from '#test/support/answers.ts'
+import { fileWorld } from '#test/support/per-file.ts'
 import { connect, json, pipeline, upload } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-})
-afterAll(() => here.close())
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 type Connection = {
   id: string

@@ -1,7 +1,6 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { keyFor, madeUp, paths, problem } from '#test/support/answers.ts'
-import { pool } from '#test/support/own-stack.ts'
+import { filePool, fileWorld } from '#test/support/per-file.ts'
 import {
   connect,
   end,
@@ -14,23 +13,12 @@ import {
   type RunJson,
 } from '#test/support/pipeline.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let owner: pg.Pool
-let warehouse: pg.Pool
-beforeAll(async () => {
-  here = await world()
-  acme = await here.tenant()
-  owner = pool(inject('ownerUrl'))
-  warehouse = pool(inject('warehouse').url)
-  await connect(acme, 'postgres', 'house')
-})
-afterAll(async () => {
-  await Promise.all([owner.end(), warehouse.end()])
-  await here.close()
-})
+const here = await fileWorld()
+const acme = await here.tenant()
+const owner = filePool()
+const warehouse = filePool(inject('warehouse').url)
+await connect(acme, 'postgres', 'house')
 
 const post = (path: string, body: unknown = {}) => acme.fetch(path, { method: 'POST', body })
 const patch = (path: string, body: unknown, headers: Record<string, string> = {}) =>

@@ -1,23 +1,13 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { newId } from '#src/domain/id.ts'
 import { keyFor, madeUp, paths, problem } from '#test/support/answers.ts'
-import { pool } from '#test/support/own-stack.ts'
+import { filePool, fileWorld } from '#test/support/per-file.ts'
 import { end, finished, json, pipeline } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let owner: pg.Pool
-beforeAll(async () => {
-  here = await world()
-  acme = await here.tenant()
-  owner = pool(inject('ownerUrl'))
-})
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-})
+const here = await fileWorld()
+const acme = await here.tenant()
+const owner = filePool()
 
 type Letter = {
   id: string

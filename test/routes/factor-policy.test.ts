@@ -1,18 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { authenticator } from '#test/support/authenticator.ts'
-import { factorWorld, minute, type FactorWorld, type Tokens } from '#test/support/factors.ts'
+import { fileFactorWorld, minute, type Tokens } from '#test/support/factors.ts'
 import { member, personOf, send, type Person } from '#test/support/member.ts'
 import { json } from '#test/support/pipeline.ts'
 import type { Tenant } from '#test/support/world.ts'
 
-let w: FactorWorld
-beforeAll(async () => {
-  w = await factorWorld()
-})
-beforeEach(() => {
-  w.clock.ahead = 0
-})
-afterAll(() => w.close())
+const w = await fileFactorWorld()
 
 const demand = (tenantId: string, ...roles: string[]) =>
   w.owner.query('update tenants set mfa_roles = $2 where tenant_id = $1', [tenantId, roles])

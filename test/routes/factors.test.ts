@@ -1,16 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { factorWorld, minute, type FactorWorld } from '#test/support/factors.ts'
+import { describe, expect, it } from 'vitest'
+import { fileFactorWorld, minute } from '#test/support/factors.ts'
 import type { Person } from '#test/support/member.ts'
 import { json } from '#test/support/pipeline.ts'
 
-let w: FactorWorld
-beforeAll(async () => {
-  w = await factorWorld()
-})
-beforeEach(() => {
-  w.clock.ahead = 0
-})
-afterAll(() => w.close())
+const w = await fileFactorWorld()
 
 describe('one-time codes', () => {
   it('are set up with a secret that is told once and kept sealed', async () => {

@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { StepFailure } from '#src/domain/failure.ts'
 import { paths, problem } from '#test/support/answers.ts'
+import { fileWorld } from '#test/support/per-file.ts'
 import { connect, json, upload } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import { world } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-let files: string
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  files = await connect(acme, 'files')
-})
-afterAll(() => here.close())
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+const files = await connect(acme, 'files')
 
 type Upload = { upload: { url: string; method: string; headers: Record<string, string>; expiresAt: string } }
 const ask = (body: unknown, tenant = acme) =>

@@ -1,29 +1,17 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { roles, type Role } from '#src/domain/role.ts'
 import { keyFor, madeUp, problem } from '#test/support/answers.ts'
 import { member, ownerOf, signIn, type Person } from '#test/support/member.ts'
-import { client } from '#test/support/own-stack.ts'
+import { fileOwner, fileWorld } from '#test/support/per-file.ts'
 import { json } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
 type MemberJson = { id: string; email: string; role: Role; joinedAt: string }
 
-let here: World
-let db: pg.Client
-let acme: Tenant
-let globex: Tenant
-let boss: Person
-beforeAll(async () => {
-  here = await world()
-  db = await client(inject('ownerUrl'))
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  boss = await ownerOf(here, db, acme)
-})
-afterAll(async () => {
-  await db.end()
-  await here.close()
-})
+const here = await fileWorld()
+const db = await fileOwner()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+const boss = await ownerOf(here, db, acme)
 
 const join = (role: Role, tenant = acme) => member(here, db, tenant, role)
 const patch = (by: Person, id: string, role: string) =>

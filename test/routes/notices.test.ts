@@ -1,32 +1,17 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { takeNotice } from '#src/db/outbox.ts'
 import type { Message } from '#src/domain/job.ts'
 import { deliverNotice } from '#src/engine/notices.ts'
-import { endpoint, type Endpoint } from '#test/support/endpoint.ts'
-import { pool } from '#test/support/own-stack.ts'
+import { fileEndpoint, filePool, fileWorld } from '#test/support/per-file.ts'
 import { end, finished, json, pipeline, readRun, start } from '#test/support/pipeline.ts'
 import { tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import { world, type Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-let there: Endpoint
-let owner: pg.Pool
-
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  there = await endpoint()
-  owner = pool(inject('ownerUrl'))
-})
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-  await there.close()
-})
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+const there = await fileEndpoint()
+const owner = filePool()
 
 /** A channel of that name, told at the path of the same name. */
 async function channel(tenant: Tenant, name: string, delayMs = 0): Promise<void> {

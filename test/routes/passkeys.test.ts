@@ -1,19 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { authenticator, type Authenticator, type Twist } from '#test/support/authenticator.ts'
-import { factorWorld, minute, type FactorWorld } from '#test/support/factors.ts'
+import { fileFactorWorld, minute } from '#test/support/factors.ts'
 import { send, type Person } from '#test/support/member.ts'
 import { json } from '#test/support/pipeline.ts'
 
 type Options = { challenge: string; rpId?: string; rp?: { id?: string }; allowCredentials?: { id: string }[] }
 
-let w: FactorWorld
-beforeAll(async () => {
-  w = await factorWorld()
-})
-beforeEach(() => {
-  w.clock.ahead = 0
-})
-afterAll(() => w.close())
+const w = await fileFactorWorld()
 
 const post = (person: Person, path: string, body?: unknown) =>
   person.fetch(path, { method: 'POST', ...(body === undefined ? {} : { body }) })

@@ -1,24 +1,15 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { newId } from '#src/domain/id.ts'
 import { member, ownerOf, signIn, type Person } from '#test/support/member.ts'
-import { client } from '#test/support/own-stack.ts'
+import { fileDatabase, fileWorldOn } from '#test/support/per-file.ts'
 import { json } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let db: pg.Client
-let acme: Tenant
-let globex: Tenant
-beforeAll(async () => {
-  here = await world()
-  db = await client(inject('ownerUrl'))
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-})
-afterAll(async () => {
-  await db.end()
-  await here.close()
-})
+// Every row of every table is looked at: there are few where no other test writes.
+const database = await fileDatabase()
+const { owner: db } = database
+const here = await fileWorldOn(database)
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 /** A member of both, with everything that a tenant keeps about somebody. */
 async function wellKnown(): Promise<Person> {

@@ -1,24 +1,14 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { keyFor, madeUp, problem } from '#test/support/answers.ts'
 import { member, ownerOf, send, signIn, type Person } from '#test/support/member.ts'
-import { client } from '#test/support/own-stack.ts'
+import { fileDatabase, fileWorldOn } from '#test/support/per-file.ts'
 import { json } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
-let here: World
-let db: pg.Client
-let acme: Tenant
-let globex: Tenant
-beforeAll(async () => {
-  here = await world()
-  db = await client(inject('ownerUrl'))
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-})
-afterAll(async () => {
-  await db.end()
-  await here.close()
-})
+// Every row of every table is looked at: there are few where no other test writes.
+const database = await fileDatabase()
+const { owner: db } = database
+const here = await fileWorldOn(database)
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 const erase = (who: Person) => who.fetch('/v1/me', { method: 'DELETE' })
 

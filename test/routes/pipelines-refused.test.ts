@@ -1,14 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { problem } from '#test/support/answers.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import { fileWorld } from '#test/support/per-file.ts'
 
-let here: World
-let acme: Tenant
-beforeAll(async () => {
-  here = await world()
-  acme = await here.tenant()
-})
-afterAll(() => here.close())
+const here = await fileWorld()
+const acme = await here.tenant()
 
 const head = 'apiVersion: weir/v1\nkind: Pipeline\nname: refused\n'
 const sql = (select: string) => `${head}steps:\n  - id: bad\n    sql: ${select}\n    into: out\n`

@@ -1,19 +1,11 @@
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { madeUp, paths, problem } from '#test/support/answers.ts'
+import { fileOwner, fileWorld } from '#test/support/per-file.ts'
 import { json, pipeline } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-let owner: pg.Client
-beforeAll(async () => {
-  here = await world()
-  owner = new pg.Client({ connectionString: inject('ownerUrl') })
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant(), owner.connect()])
-})
-afterAll(() => Promise.all([here.close(), owner.end()]))
+const here = await fileWorld()
+const owner = await fileOwner()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 type Saved = {
   id: string
@@ -152,6 +144,31 @@ describe('a pipeline', () => {
     expect(await paths(bad, 422)).toEqual(['steps'])
     const { items } = await json<List<{ name: string }>>(await acme.fetch('/v1/pipelines?limit=500'), 200)
     expect(items.map(({ name }) => name)).not.toContain('checked')
+  })
+
+  it('is warned of channels and pipelines that are not there yet, and not of itself', async () => {
+    const source = text(
+      'names-much',
+      `notify: [{ on: [failed], to: nobody }]
+triggers: [{ pipeline: nothing }]
+steps:
+  - { id: itself, wait: { run: names-much, finishedWithin: 1d } }
+  - id: each
+    map:
+      over: [1]
+      steps:
+        - { id: tell, notify: { to: no-one, message: hi } }
+        - { id: start, pipeline: { name: not-there } }
+`,
+    )
+    const good = await acme.fetch('/v1/pipelines/check', { method: 'POST', headers: yaml, body: source })
+    const { warnings } = await json<Saved>(good, 200)
+    expect(warnings).toMatchObject([
+      { path: 'steps[1].map.steps[0].notify.to', message: 'there is no channel "no-one" yet' },
+      { path: 'steps[1].map.steps[1].pipeline.name', message: 'there is no pipeline "not-there" yet' },
+      { path: 'notify[0].to', line: 4, message: 'there is no channel "nobody" yet' },
+      { path: 'triggers[0].pipeline', line: 5, message: 'there is no pipeline "nothing" yet' },
+    ])
   })
 
   it('is made once for one Idempotency-Key', async () => {

@@ -1,30 +1,16 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { madeUp, problem } from '#test/support/answers.ts'
 import { member, ownerOf, type Person } from '#test/support/member.ts'
-import { client } from '#test/support/own-stack.ts'
+import { fileOwner, fileWorld } from '#test/support/per-file.ts'
 import { json, pipeline } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
 
 type Project = { id: string; name: string; archivedAt?: string }
 type Team = { id: string; name: string; members: number }
 
-let here: World
-let db: pg.Client
-let acme: Tenant
-let boss: Person
-let stranger: Person
-beforeAll(async () => {
-  here = await world()
-  db = await client(inject('ownerUrl'))
-  const globex = await here.tenant()
-  acme = await here.tenant()
-  ;[boss, stranger] = [await ownerOf(here, db, acme), await ownerOf(here, db, globex)]
-})
-afterAll(async () => {
-  await db.end()
-  await here.close()
-})
+const here = await fileWorld()
+const db = await fileOwner()
+const [globex, acme] = [await here.tenant(), await here.tenant()]
+const [boss, stranger] = [await ownerOf(here, db, acme), await ownerOf(here, db, globex)]
 
 const post = (by: Person, path: string, body: object) => by.fetch(path, { method: 'POST', body })
 const patch = (by: Person, path: string, body: object) => by.fetch(path, { method: 'PATCH', body })

@@ -118,6 +118,18 @@ describe('starting a run', () => {
       await acme.fetch('/v1/runs', { method: 'POST', body: '{}', headers: { 'Content-Type': 'text/plain' } }),
       415,
     )
+    const half = await pipeline(
+      acme,
+      'parameters: { x: { type: text } }\nsteps:\n  - { id: one, wait: { for: 1h }, if: params.x == "" }\n',
+    )
+    await problem(
+      await acme.fetch('/v1/runs', {
+        method: 'POST',
+        body: `{"pipelineId": "${half}", "parameters": {"x": "\\ud800"}}`,
+        headers: { 'Content-Type': 'application/json' },
+      }),
+      422,
+    )
     const large = { pipelineId: plain, parameters: { x: 'x'.repeat(1_100_000) } }
     await problem(await post(large), 413)
   })

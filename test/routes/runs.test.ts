@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { madeUp, problem } from '#test/support/answers.ts'
+import { fileWorld } from '#test/support/per-file.ts'
 import { connect, end, finished, json, pipeline, readRun, start, upload } from '#test/support/pipeline.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import { world, type Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-})
-afterAll(() => here.close())
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 const waiting =
   'steps:\n  - { id: long, wait: { for: 1h } }\n  - { id: next, after: [long], sql: select 1 as n, into: ones }\n'

@@ -1,17 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { keyFor } from '#test/support/answers.ts'
+import { fileWorld } from '#test/support/per-file.ts'
 import { json, pipeline } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let acme: Tenant
-let globex: Tenant
-
-beforeAll(async () => {
-  here = await world()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-})
-afterAll(() => here.close())
+const here = await fileWorld()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
 
 type List = { items: Record<string, unknown>[]; nextCursor?: string }
 const listOf = async (tenant: Tenant, query = '') =>

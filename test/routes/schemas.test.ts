@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { problem } from '#test/support/answers.ts'
+import { fileWorld } from '#test/support/per-file.ts'
 import { json } from '#test/support/pipeline.ts'
-import { world, type World } from '#test/support/world.ts'
 
-let here: World
-beforeAll(async () => {
-  here = await world()
-})
-afterAll(() => here.close())
+const here = await fileWorld()
 
 it('serves the JSON Schema of a definition to every editor', async () => {
   const answer = await here.app.request('/v1/schemas/pipeline.json', {}, { address: crypto.randomUUID() })

@@ -1,22 +1,13 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { sha256 } from '#src/domain/digest.ts'
 import { problem } from '#test/support/answers.ts'
 import { ownerOf, send, signIn, type Person } from '#test/support/member.ts'
-import { client } from '#test/support/own-stack.ts'
+import { fileOwner, fileWorld } from '#test/support/per-file.ts'
 import { json } from '#test/support/pipeline.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let here: World
-let db: pg.Client
-beforeAll(async () => {
-  here = await world()
-  db = await client(inject('ownerUrl'))
-})
-afterAll(async () => {
-  await db.end()
-  await here.close()
-})
+const here = await fileWorld()
+const db = await fileOwner()
 
 const minute = 60_000
 const hour = 60 * minute

@@ -5,7 +5,7 @@ import { tick } from '#src/actions/tick.ts'
 import type { TenantId } from '#src/domain/id.ts'
 import type { Message } from '#src/domain/job.ts'
 import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
-import { end, finished, json, pipeline, start } from '#test/support/pipeline.ts'
+import { end, finished, json, pipeline, readRun, start } from '#test/support/pipeline.ts'
 import { until } from '#test/support/until.ts'
 import { world, type Tenant, type World } from '#test/support/world.ts'
 
@@ -196,6 +196,24 @@ describe('a tick', () => {
     await tick(here.services)
     await until('the run', async () => (await runsOf(tenant)).length > 0)
     expect(await runsOf(tenant)).toHaveLength(1)
+  })
+
+  it('ends what was queued of a pipeline that was deleted while it was paused: nobody could let it go on', async () => {
+    const tenant = await here.tenant()
+    const [gone, kept] = [
+      await pipeline(tenant, 'steps: [{ id: one, wait: { for: 0s } }]\n'),
+      await pipeline(tenant, 'steps: [{ id: one, wait: { for: 0s } }]\n'),
+    ]
+    const runs: string[] = []
+    for (const id of [gone, kept]) {
+      await tenant.fetch(`/v1/pipelines/${id}/pause`, { method: 'POST', body: {} })
+      runs.push(await start(tenant, id))
+    }
+    await tenant.fetch(`/v1/pipelines/${gone}`, { method: 'DELETE' })
+    await tick(here.services)
+    const states = []
+    for (const id of runs) states.push((await readRun(tenant, id)).state)
+    expect(states).toEqual(['cancelled', 'queued'])
   })
 
   it('leaves a deleted pipeline alone', async () => {

@@ -1,30 +1,18 @@
-import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { addUp } from '#src/actions/metering.ts'
 import { countRequest } from '#src/cache/requests.ts'
 import { deliverNotice } from '#src/engine/notices.ts'
 import { endpoint } from '#test/support/endpoint.ts'
 import { client } from '#test/support/own-stack.ts'
-import { ownDatabase, type OwnDatabase } from '#test/support/own-database.ts'
+import { fileDatabase, fileWorldOn } from '#test/support/per-file.ts'
 import { connect, end, json, pipeline, start, upload } from '#test/support/pipeline.ts'
 import { until } from '#test/support/until.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import type { Tenant } from '#test/support/world.ts'
 
-let database: OwnDatabase
-let owner: pg.Client
-let here: World
-let acme: Tenant
-
-beforeAll(async () => {
-  database = await ownDatabase()
-  owner = database.owner
-  here = await world((services) => services, { ...inject('env'), DATABASE_URL: database.url })
-  acme = await here.tenant()
-})
-afterAll(async () => {
-  await here.close()
-  await database.drop()
-})
+const database = await fileDatabase()
+const { owner } = database
+const here = await fileWorldOn(database)
+const acme = await here.tenant()
 
 type Group = { key: string; name?: string; amounts: Record<string, number>; cost: string }
 type UsageBody = {

@@ -1,10 +1,10 @@
-import type { ColumnSpec } from '#src/domain/column.ts'
+import { sqlTypes, type ColumnSpec } from '#src/domain/column.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import type { WriteMode } from '../connector.ts'
 import { formatTableName, parseTableName, type TableName } from './name.ts'
 import { findRelation, schemaExists, type Relation } from './relation.ts'
 import type { PostgresSession } from './session.ts'
-import { isTaken, loadCastOf, sqlTypeOf } from './types.ts'
+import { isTaken, loadCastOf } from './types.ts'
 
 export type LoadSpec = {
   /** Names the load in the destination: the same for every attempt of it, and for nothing else. */
@@ -65,8 +65,8 @@ export function naturalPlan(spec: LoadSpec): LoadPlan {
     key: spec.mode === 'upsert' ? (spec.key ?? []) : [],
     columns: spec.columns.map(({ name, type }) => ({
       name,
-      cast: sqlTypeOf[type],
-      targetCast: sqlTypeOf[type],
+      cast: sqlTypes[type],
+      targetCast: sqlTypes[type],
     })),
     targetExists: false,
   }

@@ -1,19 +1,5 @@
-import type { ColumnSpec, ColumnType } from '#src/domain/column.ts'
+import { sqlTypes, type ColumnSpec, type ColumnType } from '#src/domain/column.ts'
 import type { RelationColumn } from './relation.ts'
-
-/** How a column type is written in SQL, and what the bytes of its values are in a binary COPY. */
-export const sqlTypeOf = {
-  boolean: 'boolean',
-  integer: 'int4',
-  bigint: 'int8',
-  double: 'float8',
-  decimal: 'numeric',
-  text: 'text',
-  date: 'date',
-  timestamp: 'timestamp',
-  timestamptz: 'timestamptz',
-  json: 'jsonb',
-} as const satisfies Record<ColumnType, string>
 
 /** What is read as what; every other type is read as the text that the server writes it as. */
 const columnTypeOf: Record<string, ColumnType> = {
@@ -40,7 +26,7 @@ export const columnSpecOf = (column: RelationColumn): ColumnSpec => ({
 
 /** What a SELECT casts a column to, so that its bytes are those that the reader decodes. */
 export const readCastOf = {
-  ...sqlTypeOf,
+  ...sqlTypes,
   // The text of a number of any length, and of a document, is what a batch holds.
   decimal: 'text',
   json: 'text',

@@ -1,5 +1,4 @@
-import type { ColumnType } from '#src/domain/column.ts'
-import { sqlTypes } from './sql-type.ts'
+import { sqlTypes, type ColumnType } from '#src/domain/column.ts'
 
 type Cast = { expression: string; type: ColumnType }
 

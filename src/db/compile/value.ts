@@ -1,7 +1,6 @@
-import type { ColumnType } from '#src/domain/column.ts'
+import { sqlTypes, type ColumnType } from '#src/domain/column.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { isOf } from '#src/domain/parameters.ts'
-import { sqlTypes } from './sql-type.ts'
 
 export type Scalar = string | number | boolean
 

@@ -71,8 +71,9 @@ export async function executeScript(work: ScriptWork): Promise<StepOutcome> {
     }
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error
-    if (error instanceof ScriptFailure) place.logs = storable(place.logs + error.logs, mostLogged)
+    if (error instanceof ScriptFailure) keep(work, place, error.logs)
     const { code, message } = error
+    work.log('error', message)
     return {
       result: {
         state: 'failed',
@@ -111,7 +112,7 @@ async function fill(
   place: Place,
   cpuMs: number,
 ): Promise<boolean> {
-  const { db, run, claimed, budget, signal, progress } = work
+  const { db, run, claimed, budget, signal, progress, stepLog } = work
   const pages = await pagesOf(db, place.input.id)
   const limits: JsonLimits = {
     rows: Math.ceil(mostCells / 4 / columns.length),
@@ -127,14 +128,17 @@ async function fill(
       const [piece] = await Promise.all([reading, storing])
       if (!piece) return true
       const { rows, logs } = sandbox.apply(batchOf(work, place, piece))
-      place.logs = storable(place.logs + logs, mostLogged)
+      keep(work, place, logs)
       const batch = scriptBatch(rows, columns)
       signal.throwIfAborted()
       claimed.rowsIn += piece.rows
       place.rows += batch.rows
       place.next = piece.next
       const stored = checkpoint(run.id, claimed, place, claimed.rowsIn, place.rows, leaseMs)
-      storing = session.transact(batch.rows > 0 ? [insert(batch), stored] : [stored], signal)
+      const said = stepLog.pending()
+      storing = session
+        .transact([...(batch.rows > 0 ? [insert(batch)] : []), ...said.statements, stored], signal)
+        .then(said.written)
       storing.then(progress, () => undefined)
       budget.spend(2)
       if (budget.isSpent() || sandbox.usedMs() >= cpuMs) {
@@ -145,6 +149,13 @@ async function fill(
   } finally {
     await session.close()
   }
+}
+
+/** What a script has logged stands in the run's log, and is the step's output. */
+function keep({ log }: ScriptWork, place: Place, logs: string): void {
+  const kept = storable(logs, mostLogged - place.logs.length)
+  place.logs += kept
+  for (const line of kept.split('\n')) if (line !== '') log('info', line)
 }
 
 async function pieceAfter(

@@ -22,10 +22,16 @@ export async function executeWait(work: WaitWork): Promise<StepOutcome> {
 
 const over: StepOutcome = { result: { state: 'succeeded', rowsOut: 0, cursor: null } }
 
-/** Asked for the first time it says how long; asked again, the time has passed. */
-async function pause({ claimed }: WaitWork, ms: number): Promise<StepOutcome> {
-  if (ms <= 0 || claimed.cursor?.['waited'] === true) return over
-  return { result: { state: 'waiting', delayMs: Math.ceil(ms), cursor: { waited: true } } }
+/** A Worker's clock may be so far behind the database's, by which a step that waits comes back. */
+const clocksApartMs = 5_000
+
+/** Asked for the first time it says how long; asked again, the time has passed, or that of the step or the run is over. */
+async function pause(work: WaitWork, ms: number): Promise<StepOutcome> {
+  const asked = work.claimed.cursor as Required<Place> | null
+  const left = asked ? leftMs(work, asked) - clocksApartMs : ms
+  if (left <= 0) return over
+  const { until = new Date(work.services.now().getTime() + ms).toISOString() } = asked ?? {}
+  return { result: { state: 'waiting', delayMs: Math.ceil(left), cursor: { until } } }
 }
 
 /** A time of day is one of the day that the run stands for, in the zone; one that has passed is not waited for. */

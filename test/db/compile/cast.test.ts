@@ -1,8 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { compileTransform } from '#src/db/compile/transform.ts'
-import { sqlTypes } from '#src/db/compile/sql-type.ts'
-import { columnTypes, type ColumnType } from '#src/domain/column.ts'
+import { columnTypes, sqlTypes, type ColumnType } from '#src/domain/column.ts'
 
 let client: pg.Client
 beforeAll(async () => {
