@@ -10,6 +10,16 @@ const alone = [
   'test/connectors/files/bad-parquet.test.ts',
 ]
 
+/** They take samples, and leave nothing out in the long form. */
+const sampled = [
+  'test/connectors/files/{bad-text,csv,ndjson,parquet}.test.ts',
+  'test/db/schedules.test.ts',
+  'test/domain/{condition,pipeline,pipeline-kinds}.test.ts',
+  'test/engine/ahead.test.ts',
+  'test/faults/{bad-destination,bad-files,engine.property}.test.ts',
+  'test/routes/{runs-logs,walk}.test.ts',
+]
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
@@ -17,6 +27,9 @@ export default defineConfig({
     maxWorkers: 4,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    provide: { isLongForm: false },
+    // Room for what lives shortly: requests leave much of it, and collecting it often costs a twentieth of the time.
+    execArgv: ['--max-semi-space-size=64'],
     projects: [
       // Files share their process: loading everything anew for each was a third of the time.
       {
@@ -30,7 +43,14 @@ export default defineConfig({
       },
       { extends: true, test: { name: 'weir-alone', include: alone, exclude: ['**/*.long.test.ts'] } },
       // Each of these takes a quarter of a minute and more; what they prove has a short form in the others.
-      { extends: true, test: { name: 'long', include: ['test/**/*.long.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'long',
+          include: ['test/**/*.long.test.ts', ...sampled],
+          provide: { isLongForm: true },
+        },
+      },
       // Needs Debian's Chromium, which npm cannot bring; see .ci/run.
       { extends: true, test: { name: 'browser', include: ['test/browser/**/*.test.ts'] } },
     ],

@@ -7,6 +7,7 @@ import { migrate } from './migrate.ts'
 import { startNeonGateway, type NeonGateway } from './neon-gateway.ts'
 import { openPortBook, type PortBook, type Ports } from './port-book.ts'
 import { startPostgres, type Postgres } from './postgres.ts'
+import type { Durability } from './postgres/server-process.ts'
 import { letWorkerIn, prepareDatabases, type Warehouse } from './prepare-databases.ts'
 import { startQstash } from './qstash.ts'
 import type { Real } from './real.ts'
@@ -49,6 +50,10 @@ export type ServicesOptions = {
   onMail?: (line: string) => void
   /** Ends a start that is under way. */
   signal?: AbortSignal
+  /** What the database's commits must outlive; a power cut when it is left out. */
+  durability?: Durability
+  /** What makeSeed() made, for the database to begin with. */
+  seed?: string
 }
 
 /** Everything that the Worker leans on, migrated and ready; ended again when one part cannot start. */
@@ -83,7 +88,12 @@ async function startAll(dir: string, options: ServicesOptions, undo: Undo): Prom
   const postgresPort = await ports.take('postgres')
   const postgres = await start(
     'PostgreSQL',
-    startPostgres({ dir: join(dir, 'postgres'), port: postgresPort }),
+    startPostgres({
+      dir: join(dir, 'postgres'),
+      port: postgresPort,
+      durability: options.durability ?? 'power-cut',
+      seed: options.seed,
+    }),
   )
   const parts: Parts = { postgres }
   if (!real.database) {

@@ -1,3 +1,5 @@
+import { ArmedFaults } from '../armed-faults.ts'
+
 /** What goes wrong on command. All but `dropReply` strike before anything reaches the database. */
 export type Fault =
   /** The connection is closed without an answer, for HTTP and WebSocket alike. */
@@ -10,47 +12,17 @@ export type Fault =
   /** The batch runs and commits; then the connection is closed without an answer. */
   | { kind: 'dropReply' }
 
-export type FaultOptions = {
-  /** How many requests it strikes; for good when not given. */
-  times?: number
-  /** Strikes only requests with a statement that this accepts. New WebSocket sessions have no statements. */
-  when?: (sql: string) => boolean
-}
-
-type Armed = { fault: Fault; left: number; when: ((sql: string) => boolean) | undefined }
-
-export class Faults {
+/** They strike by the statements of a request; new WebSocket sessions have none. */
+export class Faults extends ArmedFaults<Fault, string> {
   readonly #cutSessions: () => number
-  #armed: Armed[] = []
 
   constructor(cutSessions: () => number) {
+    super()
     this.#cutSessions = cutSessions
-  }
-
-  /** Arms a fault and gives the function that takes it back. Several may be armed; each strikes by its own count. */
-  inject(fault: Fault, { times = Infinity, when }: FaultOptions = {}): () => void {
-    const armed = { fault, left: times, when }
-    this.#armed.push(armed)
-    return () => {
-      this.#armed = this.#armed.filter((each) => each !== armed)
-    }
-  }
-
-  clear(): void {
-    this.#armed = []
   }
 
   /** Cuts all WebSocket sessions now and says how many there were. */
   cutSessions(): number {
     return this.#cutSessions()
-  }
-
-  /** The faults that strike a request with these statements. */
-  strike(statements: readonly string[]): Fault[] {
-    if (this.#armed.length === 0) return []
-    const struck = this.#armed.filter(({ when }) => when === undefined || statements.some(when))
-    for (const each of struck) each.left--
-    this.#armed = this.#armed.filter(({ left }) => left > 0)
-    return struck.map(({ fault }) => fault)
   }
 }

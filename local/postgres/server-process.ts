@@ -8,12 +8,25 @@ import type { OsUser } from './os-user.ts'
 
 const run = promisify(execFile)
 
-/** A laptop that also benchmarks: durable as in the cloud, a little more memory than the defaults. */
+/** What commits must outlive: a power cut, as in the cloud; only the end of the server, however it ends; or nothing. */
+export type Durability = 'power-cut' | 'kill' | 'nothing'
+
+const durable: Record<Durability, Record<string, string>> = {
+  'power-cut': { fsync: 'on', synchronous_commit: 'on' },
+  kill: { fsync: 'off', synchronous_commit: 'on' },
+  nothing: {
+    fsync: 'off',
+    synchronous_commit: 'off',
+    full_page_writes: 'off',
+    wal_level: 'minimal',
+    max_wal_senders: '0',
+  },
+}
+
+/** A laptop that also benchmarks: a little more memory than the defaults. */
 const settings = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
-  fsync: 'on',
-  synchronous_commit: 'on',
   shared_buffers: '256MB',
   max_wal_size: '4GB',
   max_connections: '200',
@@ -32,8 +45,15 @@ const settings = {
 export type Spawned = { process: ChildProcess; exited: Promise<void>; isAlive(): boolean }
 
 /** Starts `postgres` on a data folder, its log appended to a file; readiness is the caller's to find out. */
-export function spawnServer(binary: string, data: string, port: number, log: string, user: OsUser): Spawned {
-  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+export function spawnServer(
+  binary: string,
+  { data, port, log, durability }: { data: string; port: number; log: string; durability: Durability },
+  user: OsUser,
+): Spawned {
+  const flags = Object.entries({ ...settings, ...durable[durability] }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ])
   const output = openSync(log, 'a', 0o600)
   const child = spawn(binary, ['-D', data, '-p', String(port), ...flags], {
     ...user,

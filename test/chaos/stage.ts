@@ -35,14 +35,12 @@ export async function openStage(options: { tenants: number; seed: number }): Pro
   try {
     const dir = await mkdtemp(join(tmpdir(), 'weir-chaos-'))
     undo.add(() => rm(dir, { recursive: true, force: true }))
-    const stack = await startStack({ dir, worker: 'none' })
+    // Killed is the server here, never the machine.
+    const stack = await startStack({ dir, worker: 'none', durability: 'kill' })
     undo.add(stack.stop)
     const owner = poolOf(stack.ownerUrl)
     const warehouse = poolOf(stack.warehouseUrl)
     undo.add(() => Promise.all([owner.end(), warehouse.end()]))
-    // Killed is the server here, never the machine: what it has handed to the system is kept without fsync.
-    await owner.query('alter system set fsync = off')
-    await owner.query('select pg_reload_conf()')
     const port = Number(new URL(stack.url).port)
     const workers = await startWorkers({ env: stack.env, port, onLine: () => undefined })
     undo.add(workers.stop)

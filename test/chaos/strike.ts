@@ -58,7 +58,11 @@ export function makeTrouble({ stack, workers, owner, from }: Scene) {
         await postgres.kill()
         // What was forked while the server died would go on writing into the files that it recovers.
         for (const { pid } of rows) end(pid)
-        postgres = await startPostgres({ dir: join(stack.dir, 'postgres'), port: postgres.port })
+        postgres = await startPostgres({
+          dir: join(stack.dir, 'postgres'),
+          port: postgres.port,
+          durability: 'kill',
+        })
         qstash = await startQstash({
           dir: join(stack.dir, 'qstash'),
           port: Number(new URL(stack.env['QSTASH_URL'] ?? '').port),

@@ -76,6 +76,17 @@ describe('whoever guesses a password', () => {
     expect((await attempt(acme.email, password)).status).toBe(201)
   })
 
+  it('does not make others wait, whose request was overtaken or whose clock is behind', async () => {
+    const acme = await door.owner()
+    const startMs = nowMs
+    for (const behindMs of [0, 1, 60_000]) {
+      nowMs = startMs - behindMs
+      expect((await attempt(acme.email, `guess ${behindMs}`)).status).toBe(401)
+    }
+    expect((await attempt(acme.email, password)).status).toBe(201)
+    nowMs = startMs
+  })
+
   it('gains nothing from a device of another account, a made-up one or an old one', async () => {
     const [acme, globex] = await Promise.all([door.owner(), door.owner()])
     const { device } = await bodyOf<Given>(await attempt(acme.email, password))

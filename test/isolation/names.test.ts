@@ -1,31 +1,17 @@
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ids, type TenantId } from '#src/domain/id.ts'
 import { as } from '#test/support/answers.ts'
+import { fileOwner, fileWorld } from '#test/support/per-file.ts'
 import { end, json, start, upload } from '#test/support/pipeline.ts'
 import { makeThings, type Things } from '#test/routes/walk/things.ts'
-import { world, type Tenant, type World } from '#test/support/world.ts'
+import { world, type Tenant } from '#test/support/world.ts'
 
-let here: World
-let owner: pg.Client
-let acme: Tenant
-let globex: Tenant
-let acmes: Things
-let globexs: Things
-
-beforeAll(async () => {
-  here = await world()
-  owner = new pg.Client({ connectionString: inject('ownerUrl') })
-  await owner.connect()
-  ;[acme, globex] = await Promise.all([here.tenant(), here.tenant()])
-  // One after the other, so that nothing of them differs but whose it is.
-  acmes = await makeThings(acme, owner)
-  globexs = await makeThings(globex, owner)
-}, 60_000)
-afterAll(async () => {
-  await owner.end()
-  await here.close()
-})
+const here = await fileWorld()
+const owner = await fileOwner()
+const [acme, globex] = await Promise.all([here.tenant(), here.tenant()])
+// One after the other, so that nothing of them differs but whose it is.
+const acmes = await makeThings(acme, owner)
+const globexs = await makeThings(globex, owner)
 
 const pair = (): [Tenant, Things, Tenant, Things][] => [
   [acme, acmes, globex, globexs],

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { neon, neonConfig, Pool } from '@neondatabase/serverless'
+import { inject } from 'vitest'
 import ws from 'ws'
 
 import { startNeonGateway, type NeonGateway } from '#local/neon-gateway.ts'
@@ -20,7 +21,11 @@ export type NeonStack = {
 /** A PostgreSQL and a gateway of their own, and the driver of this test file pointed at them. */
 export async function startNeonStack(): Promise<NeonStack> {
   const dir = await mkdtemp(join(tmpdir(), 'weir-neon-'))
-  const postgres = await startPostgres({ dir: join(dir, 'postgres') })
+  const postgres = await startPostgres({
+    dir: join(dir, 'postgres'),
+    durability: 'kill',
+    seed: inject('postgresSeed'),
+  })
   const gateway = await startNeonGateway({ postgres })
   neonConfig.fetchEndpoint = () => `http://${gateway.host}/sql`
   neonConfig.wsProxy = () => `${gateway.host}/v2`

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ScriptFailure } from '#src/sandbox/failure.ts'
 import { openSandbox } from '#src/sandbox/sandbox.ts'
-import { quickjs } from '#test/support/quickjs.ts'
+import { meteredQuickjs } from '#test/support/metered-quickjs.ts'
 
 let module: WebAssembly.Module
 beforeAll(async () => {
-  module = await quickjs()
+  module = await meteredQuickjs()
 })
 
 type Made = { code: string; message: string } | { rows: unknown }
@@ -13,7 +13,7 @@ type Made = { code: string; message: string } | { rows: unknown }
 /** What comes of a function body, run as a tenant's script with little time. */
 async function attempt(body: string, memoryMb = 8): Promise<Made> {
   try {
-    const script = { code: `export default (rows, context) => {\n${body}\n}`, memoryMb, cpuMs: 200 }
+    const script = { code: `export default (rows, context) => {\n${body}\n}`, memoryMb, cpuMs: 100 }
     const sandbox = await openSandbox(module, script)
     const { rows } = sandbox.apply({ rows: '[{"id":1}]', context: '{}', now: 0, seed: 0 })
     return { rows: JSON.parse(rows) as unknown }
@@ -70,7 +70,7 @@ describe('what takes time without end is stopped', () => {
     const startedMs = performance.now()
     expect(await attempt(body)).toMatchObject({
       code: 'script_time',
-      message: expect.stringMatching(/0\.2 s/),
+      message: expect.stringMatching(/0\.1 s/),
     })
     // The meter counts turns; a loaded machine makes fewer of them in a second.
     expect(performance.now() - startedMs).toBeLessThan(10_000)

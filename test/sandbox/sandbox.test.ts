@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ScriptFailure } from '#src/sandbox/failure.ts'
 import { openSandbox, type Sandbox, type ScriptBatch } from '#src/sandbox/sandbox.ts'
-import { quickjs } from '#test/support/quickjs.ts'
+import { meteredQuickjs } from '#test/support/metered-quickjs.ts'
 
 let module: WebAssembly.Module
 beforeAll(async () => {
-  module = await quickjs()
+  module = await meteredQuickjs()
 })
 
 type Limits = { memoryMb?: number; cpuMs?: number }

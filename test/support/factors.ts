@@ -1,6 +1,6 @@
 import { Secret, TOTP } from 'otpauth'
 import type pg from 'pg'
-import { inject } from 'vitest'
+import { afterAll, beforeEach, inject } from 'vitest'
 import { personOf, send, verify, type Person } from './member.ts'
 import { client } from './own-stack.ts'
 import { json } from './pipeline.ts'
@@ -30,7 +30,7 @@ export type FactorWorld = {
   close(): Promise<void>
 }
 
-export async function factorWorld(): Promise<FactorWorld> {
+async function factorWorld(): Promise<FactorWorld> {
   const owner = await client(inject('ownerUrl'))
   const clock = { ahead: 0 }
   const logged: unknown[] = []
@@ -79,5 +79,15 @@ export async function factorWorld(): Promise<FactorWorld> {
       await owner.end()
     },
   }
+  return made
+}
+
+/** One for the tests of a file; its clock is right again before each of them. */
+export async function fileFactorWorld(): Promise<FactorWorld> {
+  const made = await factorWorld()
+  afterAll(() => made.close())
+  beforeEach(() => {
+    made.clock.ahead = 0
+  })
   return made
 }

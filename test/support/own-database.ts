@@ -13,7 +13,8 @@ export async function ownDatabase(): Promise<OwnDatabase> {
   const appUrl = on(env['DATABASE_URL'] ?? '', name)
   const server = await client(inject('ownerUrl'))
   try {
-    await server.query(`create database ${name} template ${templateDatabase}`)
+    // Copied as files, not page by page through the log: half the work.
+    await server.query(`create database ${name} template ${templateDatabase} strategy file_copy`)
   } finally {
     await server.end()
   }

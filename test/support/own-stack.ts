@@ -2,17 +2,20 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { buildProgram } from '#local/build.ts'
+import { inject } from 'vitest'
 import { freePort } from '#local/ports.ts'
-import { startServices, type Services } from '#local/services.ts'
-import { startWorker, type WorkerHost } from '#local/worker.ts'
+import type { Services } from '#local/services.ts'
+import type { WorkerHost } from '#local/worker.ts'
+import { isLongForm } from './long-form.ts'
+import { world } from './world.ts'
 
 export type OwnServices = Services & { owner: pg.Client; warehouseDb: pg.Client }
 
 /** Services that this test file may break. */
 export async function ownServices(): Promise<OwnServices> {
+  const { startServices } = await import('#local/services.ts')
   const dir = await mkdtemp(join(tmpdir(), 'weir-faults-'))
-  const services = await startServices({ dir })
+  const services = await startServices({ dir, durability: 'kill', seed: inject('postgresSeed') })
   const owner = await client(services.ownerUrl)
   const warehouseDb = await client(services.warehouse.url)
   return {
@@ -59,6 +62,10 @@ export async function ownWorker(options: {
   dir: string
   onLine?: (line: string) => void
 }): Promise<OwnWorker> {
+  const [{ buildProgram }, { startWorker }] = await Promise.all([
+    import('#local/build.ts'),
+    import('#local/worker.ts'),
+  ])
   const { file } = await buildProgram({
     entry: 'src/worker.ts',
     platform: 'workerd',
@@ -84,4 +91,17 @@ export async function ownWorker(options: {
     },
     stop: () => host.stop(),
   }
+}
+
+/** In the long form the Worker as it is deployed; otherwise the same app in this process, in a tenth of the time. */
+export async function workerOrApp(
+  options: Parameters<typeof ownWorker>[0],
+): Promise<Pick<OwnWorker, 'url' | 'pid' | 'stop'>> {
+  if (isLongForm) return ownWorker(options)
+  const { onLine = () => undefined } = options
+  const here = await world(
+    (services) => ({ ...services, log: (line) => onLine(JSON.stringify(line)) }),
+    options.env,
+  )
+  return { url: here.url, pid: () => process.pid, stop: () => here.close() }
 }

@@ -6,7 +6,7 @@ import { readEnv } from '#src/env.ts'
 import type { ConsoleFiles } from '#src/http/console.ts'
 import { buildServices } from '#src/services.ts'
 import { grammar } from './grammar.ts'
-import { quickjs } from './quickjs.ts'
+import { meteredQuickjs } from './metered-quickjs.ts'
 import { serve } from './server.ts'
 import { mailbox, type KeptMail } from './mailbox.ts'
 import { newTenant, type Tenant } from './tenant.ts'
@@ -52,7 +52,7 @@ export async function world(
     return app.fetch(request, platform)
   })
   const env = readEnv({ ...variables, PUBLIC_URL: server.url })
-  const built = buildServices(env, await grammar(), quickjs)
+  const built = buildServices(env, await grammar(), meteredQuickjs)
   const services = change({ ...built, passwordCost: cheap, log: () => undefined })
   const made = createApp(services, files)
   app = made

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { cases } from '#test/support/long-form.ts'
 import { memoryStorage } from './memory-storage.ts'
 import { failureOf, readAll } from './read-all.ts'
 
@@ -110,7 +111,7 @@ describe('NDJSON', () => {
           ).toEqual(wanted)
         },
       ),
-      { numRuns: 200 },
+      cases(200),
     )
   })
 

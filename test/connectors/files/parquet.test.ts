@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { describe, expect, it } from 'vitest'
 import { openFile } from '#src/connectors/files/files.ts'
+import { cases } from '#test/support/long-form.ts'
 import { key, memoryStorage } from './memory-storage.ts'
 import { failureOf, readAll } from './read-all.ts'
 
@@ -161,7 +162,7 @@ describe('Parquet', () => {
           expect(read.rows).toEqual(rows.map(({ s, n, d, b }) => [s, n, d, b]))
         },
       ),
-      { numRuns: 150 },
+      cases(150),
     )
   })
 })

@@ -1,35 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
-import type { ColumnSpec } from '#src/domain/column.ts'
 import { StepFailure } from '#src/domain/failure.ts'
 import { dropStage, openLoad, type Load } from '#src/connectors/postgres/load.ts'
 import type { LoadSpec } from '#src/connectors/postgres/plan.ts'
 import { PostgresSession } from '#src/connectors/postgres/session.ts'
+import { emptyWarehouse, spec as anySpec } from './loads.ts'
 import { chunk, chunkOf, tuples } from './tuples.ts'
-import { here, password, startWarehouse, type Warehouse } from './warehouse.ts'
+import { here, password } from './warehouse.ts'
 
-let warehouse: Warehouse
-beforeAll(async () => {
-  warehouse = await startWarehouse()
-})
-afterAll(() => warehouse.stop())
-beforeEach(() =>
-  warehouse.sql('drop schema if exists public cascade; create schema public authorization weir'),
-)
-
-const columns: ColumnSpec[] = [
-  { name: 'id', type: 'bigint', nullable: false },
-  { name: 'label', type: 'text', nullable: true },
-]
+const warehouse = await emptyWarehouse()
 const modes = ['append', 'overwrite', 'upsert'] as const
-let loads = 0
-const spec = (mode: LoadSpec['mode'] = 'append'): LoadSpec => ({
-  loadId: `load_${++loads}`,
-  table: 'target',
-  mode,
-  key: ['id'],
-  columns,
-})
+const spec = (mode: LoadSpec['mode'] = 'append'): LoadSpec => anySpec({ table: 'target', mode, key: ['id'] })
 const open = (of: LoadSpec, signal?: AbortSignal): Promise<Load> =>
   openLoad(warehouse.connection, of, { ...here, ...(signal ? { signal } : {}) })
 const sql = (text: string) => warehouse.sql(`set role weir; ${text}`)

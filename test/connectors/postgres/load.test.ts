@@ -1,53 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 
-import type { ColumnSpec } from '#src/domain/column.ts'
-import { dropStage, openLoad, type Load } from '#src/connectors/postgres/load.ts'
-import type { LoadSpec } from '#src/connectors/postgres/plan.ts'
-import { chunk, inPieces, tuples } from './tuples.ts'
-import { here, startWarehouse, type Warehouse } from './warehouse.ts'
+import { columnTypes } from '#src/domain/column.ts'
+import { dropStage } from '#src/connectors/postgres/load.ts'
+import { columns, emptyWarehouse, loadsInto, spec, type Rows } from './loads.ts'
+import { chunk, inPieces } from './tuples.ts'
+import { here } from './warehouse.ts'
 
-let warehouse: Warehouse
-beforeAll(async () => {
-  warehouse = await startWarehouse()
-})
-afterAll(() => warehouse.stop())
-beforeEach(() =>
-  warehouse.sql('drop schema if exists public cascade; create schema public authorization weir'),
-)
-
-const columns: ColumnSpec[] = [
-  { name: 'id', type: 'bigint', nullable: false },
-  { name: 'label', type: 'text', nullable: true },
-]
-let loads = 0
-const spec = (more: Partial<LoadSpec> = {}): LoadSpec => ({
-  loadId: `load_${++loads}`,
-  table: 'public.target',
-  mode: 'append',
-  columns,
-  ...more,
-})
-const open = (of: LoadSpec): Promise<Load> => openLoad(warehouse.connection, of, here)
-/** As the weir user, so that it owns what it loads into. */
-const sql = (text: string) => warehouse.sql(`set role weir; ${text}`)
+const warehouse = await emptyWarehouse()
+const { open, sql, relations, loadAll } = loadsInto(warehouse)
 const target = () => sql('select id::int4, label from public.target order by id, label')
-const relations = async () =>
-  (
-    await sql(
-      `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`,
-    )
-  ).map(({ relname }) => relname)
-
-type Rows = Parameters<typeof tuples>[0]
-async function loadAll(of: LoadSpec, ...chunks: Rows[]) {
-  const load = await open(of)
-  try {
-    for (const [number, rows] of chunks.entries()) await load.copyChunk(number, inPieces(tuples(rows)))
-    return await load.finish()
-  } finally {
-    await load.close()
-  }
-}
 
 describe('a load into nothing', () => {
   it.each(['append', 'overwrite', 'upsert'] as const)('makes the table (%s)', async (mode) => {
@@ -78,19 +39,7 @@ describe('a load into nothing', () => {
   })
 
   it('makes an empty table of no rows, with a column of every type', async () => {
-    const kinds = [
-      'boolean',
-      'integer',
-      'bigint',
-      'double',
-      'decimal',
-      'text',
-      'date',
-      'timestamp',
-      'timestamptz',
-      'json',
-    ] as const
-    const all = kinds.map((type) => ({ name: `a ${type}`, type, nullable: true }))
+    const all = columnTypes.map((type) => ({ name: `a ${type}`, type, nullable: true }))
     expect(await loadAll(spec({ mode: 'overwrite', columns: all }))).toEqual({ rows: 0 })
     const made = await sql(`select string_agg(format_type(atttypid, atttypmod), ', ' order by attnum) as types
       from pg_attribute where attrelid = 'public.target'::regclass and attnum > 0`)

@@ -1,52 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
 import type { ColumnSpec } from '#src/domain/column.ts'
-import { openLoad, type Load } from '#src/connectors/postgres/load.ts'
 import type { LoadSpec } from '#src/connectors/postgres/plan.ts'
-import { inPieces, tuples } from './tuples.ts'
-import { here, startWarehouse, type Warehouse } from './warehouse.ts'
+import { columns, emptyWarehouse, loadsInto, spec } from './loads.ts'
 
-let warehouse: Warehouse
-beforeAll(async () => {
-  warehouse = await startWarehouse()
-})
-afterAll(() => warehouse.stop())
-beforeEach(() =>
-  warehouse.sql('drop schema if exists public cascade; create schema public authorization weir'),
-)
-
-const columns: ColumnSpec[] = [
-  { name: 'id', type: 'bigint', nullable: false },
-  { name: 'label', type: 'text', nullable: true },
-]
-let loads = 0
-const spec = (more: Partial<LoadSpec> = {}): LoadSpec => ({
-  loadId: `load_${++loads}`,
-  table: 'public.target',
-  mode: 'append',
-  columns,
-  ...more,
-})
-const open = (of: LoadSpec): Promise<Load> => openLoad(warehouse.connection, of, here)
-/** As the weir user, so that it owns what it loads into. */
-const sql = (text: string) => warehouse.sql(`set role weir; ${text}`)
-const relations = async () =>
-  (
-    await sql(
-      `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`,
-    )
-  ).map(({ relname }) => relname)
-
-type Rows = Parameters<typeof tuples>[0]
-async function loadAll(of: LoadSpec, ...chunks: Rows[]) {
-  const load = await open(of)
-  try {
-    for (const [number, rows] of chunks.entries()) await load.copyChunk(number, inPieces(tuples(rows)))
-    return await load.finish()
-  } finally {
-    await load.close()
-  }
-}
+const warehouse = await emptyWarehouse()
+const { open, sql, relations, loadAll } = loadsInto(warehouse)
 
 describe('a plan', () => {
   it.each([

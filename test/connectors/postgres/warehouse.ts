@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import pg from 'pg'
+import { inject } from 'vitest'
 
 import { startPostgres, type Postgres } from '#local/postgres.ts'
 import type { PostgresConnection } from '#src/connectors/postgres/config.ts'
@@ -25,7 +26,7 @@ export type Warehouse = {
 /** A PostgreSQL of the test file's own, so that it may be crashed. */
 export async function startWarehouse(): Promise<Warehouse> {
   const dir = await mkdtemp(join(tmpdir(), 'weir-warehouse-'))
-  let server = await startPostgres({ dir })
+  let server = await startPostgres({ dir, durability: 'kill', seed: inject('postgresSeed') })
   const sql = async (text: string, database = 'warehouse') => {
     const client = new pg.Client({ connectionString: server.superuserUrl(database) })
     client.on('error', () => undefined)
@@ -58,7 +59,7 @@ export async function startWarehouse(): Promise<Warehouse> {
     async crash() {
       const { port } = server
       await server.kill()
-      server = await startPostgres({ dir, port })
+      server = await startPostgres({ dir, port, durability: 'kill' })
     },
     async stop() {
       await server.stop()

@@ -10,8 +10,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import { buildProgram } from '#local/build.ts'
 import { compatibilityDate, compatibilityFlags } from '#local/worker.ts'
-import { grammar } from '#test/support/grammar.ts'
-import { answers, expected } from './fixtures/questions.ts'
+import { expected } from './fixtures/questions.ts'
 
 const run = promisify(execFile)
 let outDir: string
@@ -20,10 +19,6 @@ beforeAll(async () => {
 })
 afterAll(() => rm(outDir, { recursive: true, force: true }))
 const fixture = (name: string) => `test/lineage/fixtures/${name}.ts`
-
-it('parses in Node', async () => {
-  expect(await answers(await grammar())).toEqual(expected)
-})
 
 it('parses in workerd', async () => {
   const { file } = await buildProgram({ entry: fixture('worker'), platform: 'workerd', outDir })
@@ -64,14 +59,4 @@ it('parses in Deno', async () => {
   ]
   const { stdout } = await run(deno, options, { env: { ...process.env, NO_COLOR: '1' } })
   expect(JSON.parse(stdout)).toEqual(expected)
-})
-
-it('starts with 48 MB of memory', async () => {
-  const module = await grammar()
-  const name = WebAssembly.Module.exports(module).find(({ kind }) => kind === 'memory')?.name ?? ''
-  const stubs = Object.fromEntries(
-    WebAssembly.Module.imports(module).map((wanted) => [wanted.name, () => 0] as const),
-  )
-  const { exports } = new WebAssembly.Instance(module, { a: stubs })
-  expect((exports[name] as WebAssembly.Memory).buffer.byteLength).toBe(48 * 1024 * 1024)
 })
