@@ -7,6 +7,7 @@ import {
 } from '#src/db/run-moves.ts'
 import {
   getRun,
+  getStep,
   listItems,
   listRuns,
   qualityOf,
@@ -136,6 +137,13 @@ export async function readRun(ctx: Context, id: RunId): Promise<Run & { steps: S
   allow(ctx, 'runs:read', { kind: 'run', id })
   const run = await getRun(ctx.tenantDb, id)
   return can(ctx.actor, 'runs:write') ? run : { ...run, steps: run.steps.map(withoutCallback) }
+}
+
+/** One step and its output, which a run's page leaves out: of a thousand steps nobody wants all. */
+export async function readStep(ctx: Context, id: RunId, key: string): ReturnType<typeof getStep> {
+  allow(ctx, 'runs:read', { kind: 'run', id })
+  const step = await getStep(ctx.tenantDb, id, key)
+  return can(ctx.actor, 'runs:write') ? step : withoutCallback(step)
 }
 
 /** The items of a mapped step: of ten thousand nobody wants all at once. */

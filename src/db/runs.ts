@@ -1,5 +1,6 @@
 import { and, between, eq, gt, sql } from 'drizzle-orm'
 import type { Id, PipelineId, RunId } from '#src/domain/id.ts'
+import type { Json } from '#src/domain/json.ts'
 import { itemsInside, placeOfItem, span, type ItemPlace } from '#src/domain/item-place.ts'
 import { notFound } from '#src/domain/problem.ts'
 import type { Role } from '#src/domain/role.ts'
@@ -138,31 +139,47 @@ const waitsFor = sql<WaitsFor | null>`case when ${steps.state} = 'waiting'
 const itemCounts = sql<Step['items']>`case when ${steps.mapTotal} is not null then
   jsonb_build_object('total', ${steps.mapTotal}, 'open', coalesce(${steps.mapOpen}, 0)) end`
 
+const stepColumns = {
+  key: steps.key,
+  kind: steps.kind,
+  state: steps.state,
+  attempt: steps.attempt,
+  rowsIn: steps.rowsIn,
+  rowsOut: steps.rowsOut,
+  rowsRejected: steps.rowsRejected,
+  error: steps.error,
+  copiedFrom: steps.copiedFrom,
+  startedAt: steps.startedAt,
+  finishedAt: steps.finishedAt,
+  waitsFor,
+  items: itemCounts,
+}
+
 export async function getRun(db: TenantDb, id: RunId): Promise<Run & { steps: Step[] }> {
   const [[run], stepRows] = await db.run(
     selectRuns(db).where(and(eq(runs.tenantId, db.tenantId), eq(runs.id, id))),
     db.sql
-      .select({
-        key: steps.key,
-        kind: steps.kind,
-        state: steps.state,
-        attempt: steps.attempt,
-        rowsIn: steps.rowsIn,
-        rowsOut: steps.rowsOut,
-        rowsRejected: steps.rowsRejected,
-        error: steps.error,
-        copiedFrom: steps.copiedFrom,
-        startedAt: steps.startedAt,
-        finishedAt: steps.finishedAt,
-        waitsFor,
-        items: itemCounts,
-      })
+      .select(stepColumns)
       .from(steps)
       .where(and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id), eq(steps.mapIndex, 0)))
       .orderBy(steps.position),
   )
   if (!run) throw notFound('run')
   return { ...run, steps: stepRows }
+}
+
+/** One step with its output: what it has given to those that name it, if anything. */
+export async function getStep(db: TenantDb, id: RunId, key: string): Promise<Step & { output: Json | null }> {
+  const [[step]] = await db.run(
+    db.sql
+      .select({ ...stepColumns, output: steps.output })
+      .from(steps)
+      .where(
+        and(eq(steps.tenantId, db.tenantId), eq(steps.runId, id), eq(steps.key, key), eq(steps.mapIndex, 0)),
+      ),
+  )
+  if (!step) throw notFound('step')
+  return step
 }
 
 /** Whether the version has this map inside of that step. */

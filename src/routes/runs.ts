@@ -1,7 +1,15 @@
 import * as z from 'zod'
 import { markRun, markStep, rerunRun, setPriority } from '#src/actions/control.ts'
 import { readEvents, readLogs } from '#src/actions/logs.ts'
-import { cancelRun, readItems, readQuality, readRun, readRuns, startRun } from '#src/actions/runs.ts'
+import {
+  cancelRun,
+  readItems,
+  readQuality,
+  readRun,
+  readRuns,
+  readStep,
+  startRun,
+} from '#src/actions/runs.ts'
 import type { Item, QualityResult, Run, Step } from '#src/db/runs.ts'
 import { ids } from '#src/domain/id.ts'
 import { mostItems } from '#src/domain/item-place.ts'
@@ -135,6 +143,11 @@ export const runRoutes = newRoutes()
     const { limit, cursor, ...filter } = c.req.valid('query')
     const request = await pageRequest(c, { limit, cursor })
     return page(c, await readLogs(c.var.ctx, c.req.valid('param').id, filter, request), lineToJson)
+  })
+  .get('/:id/steps/:step', valid('param', oneStep), async (c) => {
+    const { id, step } = c.req.valid('param')
+    const { output, ...found } = await readStep(c.var.ctx, id, step)
+    return c.json({ ...stepToJson(found), ...(output === null ? {} : { output }) }, 200)
   })
   .get(
     '/:id/steps/:step/items',

@@ -114,6 +114,8 @@ it('does a failed run again from what failed, and sees it end well; a step tells
     .getByRole('definition')
     .getByRole('link', { name: `…${failed.id.slice(-8)}`, exact: true })
     .waitFor()
+  await page.getByText('What it gave').click()
+  await page.getByText('Nothing but its rows.').waitFor()
   expect(me.complaints()).toEqual([])
 })
 

@@ -1,7 +1,7 @@
 import { describe, expect, inject, it } from 'vitest'
 import { CallRefused } from '#src/domain/call.ts'
 import { fileEndpoint, filePool, fileWorld } from '#test/support/per-file.ts'
-import { end, finished, pipeline, readRun, start } from '#test/support/pipeline.ts'
+import { end, finished, json, pipeline, readRun, start } from '#test/support/pipeline.ts'
 import { attempts, inject as fault, tick } from '#test/support/qstash.ts'
 import { until } from '#test/support/until.ts'
 import { world, type Tenant } from '#test/support/world.ts'
@@ -68,6 +68,22 @@ describe('a call that waits for the response', () => {
       body: { greeting: 'Hello Ada', nul: 'a\ufffdb' },
     })
     expect(await outbox('call')).toBe(0)
+  })
+
+  it('shows what it gave to who may read the run, and to nobody else', async () => {
+    there.on('/shown', () => Response.json({ n: 1 }))
+    const run = await finished(
+      acme,
+      await pipeline(acme, called(`{ url: "${there.url}/shown", method: GET }`)),
+    )
+    const path = `/v1/runs/${run.id}/steps/ask`
+    expect(await json(await acme.fetch(path), 200)).toMatchObject({
+      key: 'ask',
+      state: 'succeeded',
+      output: { status: 200, body: { n: 1 } },
+    })
+    expect((await globex.fetch(path)).status).toBe(404)
+    expect((await acme.fetch(`/v1/runs/${run.id}/steps/other`)).status).toBe(404)
   })
 
   it('gives its output to later steps', async () => {

@@ -38,6 +38,7 @@ export const runEntries = [
     ...step,
     body: { as: 'failed', ...reason },
   }),
+  route('GET', '/v1/runs/:id/steps/:step', 'runs:read', step),
   route('GET', '/v1/runs/:id/steps/:step/items', 'runs:read', step),
   route('GET', '/v1/approvals', 'runs:read'),
   route('GET', '/v1/schedules', 'pipelines:read'),

@@ -5,6 +5,7 @@ import { StatusPill } from '../../ui/status-pill.tsx'
 import { Time } from '../../ui/time.tsx'
 import { StepHands, type HandsProps } from './hands.tsx'
 import { Items } from './items.tsx'
+import { Output } from './output.tsx'
 import type { Step } from './run.ts'
 import styles from './step.module.css'
 import { waitWords } from './waits.ts'
@@ -52,6 +53,7 @@ export function OneStep(props: HandsProps & { step: Step }) {
           </Fact>
         )}
       </Facts>
+      {step.state === 'succeeded' && <Output key={step.key} id={run.id} step={step.key} />}
       {step.kind === 'map' && step.startedAt !== undefined && (
         <div class={styles.items}>
           <Items {...props} />
