@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await here.close()
   await outside.end()
-  await database.drop()
+  await database.leave()
 })
 
 /** A tenant with one of everything, and a load that its Worker did not bring to its end: the stage is in the warehouse. */

@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await here.close()
-  await database.drop()
+  await database.leave()
 })
 
 /** Something of a tenant in the database, in object storage and in Redis. */

@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await idp.close()
   await here.close()
-  await database.drop()
+  await database.leave()
 })
 
 /** The clock goes forward for one domain: all that is kept of it is so much longer ago. */

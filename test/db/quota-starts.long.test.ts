@@ -6,7 +6,7 @@ let database: OwnDatabase
 beforeAll(async () => {
   database = await quotaDatabase()
 })
-afterAll(() => database.drop())
+afterAll(() => database.leave())
 
 describe('starts of every kind at once', () => {
   it.each(Array.from({ length: 20 }, (_, n) => n + 1_000))(

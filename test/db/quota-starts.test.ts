@@ -23,7 +23,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await Promise.all([one.end(), two.end()])
-  await database.drop()
+  await database.leave()
 })
 
 const runsOfTenant = async () =>

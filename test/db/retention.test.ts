@@ -27,7 +27,7 @@ beforeEach(async () => {
 })
 afterEach(() => Promise.all([acme.calls.end(), globex.calls.end()]))
 afterAll(async () => {
-  await database.drop()
+  await database.leave()
 })
 
 const keep = (of: Side, days: number | null) =>

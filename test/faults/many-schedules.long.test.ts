@@ -30,7 +30,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await here.close()
-  await database.drop()
+  await database.leave()
 })
 
 const tenants = 10

@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await owner.end()
-  await database.drop()
+  await database.leave()
 })
 
 /** Of these, and of how many at once: what is at work at this moment, in one look. */

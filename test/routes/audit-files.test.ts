@@ -44,7 +44,7 @@ beforeEach(() => {
 })
 afterAll(async () => {
   await here.close()
-  await database.drop()
+  await database.leave()
 })
 
 type Entry = { action: string; actor: string; request_id: string | null; details: Record<string, unknown> }

@@ -34,7 +34,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await Promise.all([here.close(), mute.close()])
-  await database.drop()
+  await database.leave()
 })
 
 type Run = { id: string; state: string; trigger: string; startedBy: string; parameters: object }

@@ -91,6 +91,6 @@ export async function auditStage(): Promise<AuditStage> {
       await owner.query('commit')
       expect(rowCount).toBeGreaterThan(0)
     },
-    close: () => own.drop(),
+    close: () => own.leave(),
   }
 }

@@ -41,7 +41,7 @@ export async function fileEndpoint(): Promise<Endpoint> {
 
 export async function fileDatabase(): Promise<OwnDatabase> {
   const made = await ownDatabase()
-  afterAll(() => made.drop())
+  afterAll(() => made.leave())
   return made
 }
 

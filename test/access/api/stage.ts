@@ -27,7 +27,7 @@ export async function accessStage(): Promise<Stage> {
     db: database.owner,
     async end() {
       await here.close()
-      await database.drop()
+      await database.leave()
     },
   }
 }
