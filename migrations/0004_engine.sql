@@ -61,16 +61,18 @@ language plpgsql
 as $$
 declare
   ready integer;
+  bound integer;
 begin
   if p_readied < 1 and not p_is_last then
     return '[]';
   end if;
-  select count(*) into ready from (
-    select from public.steps s
+  -- Those that wait for a place with a connection may have been passed over, and have no message any more.
+  select count(*), count(connection) into ready, bound from (
+    select s.connection from public.steps s
     where s.tenant_id = p_tenant and s.run_id = p_run and s.state = 'ready' and coalesce(s.next_attempt_at <= clock_timestamp(), true)
-    limit 16 + greatest(p_readied, 0)) s;
+    limit 64 + greatest(p_readied, 0)) s;
   return app.wakes(p_tenant, p_run, greatest(
-    least(p_readied, 16 - (ready - p_readied)),
+    least(p_readied, 16 - (ready - bound - p_readied)),
     case when ready > 0 and (p_is_last or p_readied > 0) then 1 else 0 end));
 end
 $$;

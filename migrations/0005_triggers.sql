@@ -171,7 +171,8 @@ language sql stable
 as $$
   select exists (
     select from public.runs q
-    where q.tenant_id = p_tenant and q.pipeline_id = p_pipeline and q.finished_at is null and q.trigger = 'schedule' and q.id <> p_run)
+    where q.tenant_id = p_tenant and q.pipeline_id = p_pipeline and q.finished_at is null
+      and q.state in ('queued', 'running', 'waiting', 'cancelling') and q.trigger = 'schedule' and q.id <> p_run)
 $$;
 --> statement-breakpoint
 -- Starts a run for each of these times of a schedule, as far as its rule for overlaps lets it; the schedule's row is held.
@@ -198,7 +199,7 @@ begin
     for other in
       select q.id from public.runs q
       where q.tenant_id = s.tenant_id and q.pipeline_id = s.pipeline_id and q.finished_at is null
-        and q.trigger = 'schedule' and q.state <> 'cancelling'
+        and q.trigger = 'schedule' and q.state in ('queued', 'running', 'waiting')
       order by q.id
     loop
       wakes := wakes || coalesce(app.stop_run(s.tenant_id, other)->'wakes', '[]');

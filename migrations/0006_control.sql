@@ -389,7 +389,6 @@ declare
   wakes jsonb;
   ended jsonb;
   finished integer := 1;
-  readied integer := 0;
   types text[] := array['step.' || p_as];
   keys text[] := array[p_key];
   datas jsonb[] := array[jsonb_build_object('marked', true, 'reason', p_reason)];
@@ -420,7 +419,6 @@ begin
   if r.unfinished > 1 then
     moved := app.propagate(tenant, p_run, array[p_key], p_as);
     finished := 1 + (select count(*) from unnest(moved.states) m where m = 'skipped');
-    readied := 1 + cardinality(moved.keys) - finished;
     types := types || array(select 'step.' || m from unnest(moved.states) m);
     keys := keys || moved.keys;
     datas := datas || array_fill(null::jsonb, array[cardinality(moved.keys)]);
@@ -430,9 +428,15 @@ begin
     wakes := wakes || (ended->'wakes');
     r.state := ended->>'runState';
   else
-    if readied > 0 and r.state <> 'queued' then
-      wakes := wakes || app.wakes(tenant, p_run, readied);
-    elsif r.state = 'running' and not exists (
+    if r.state <> 'queued' then
+      -- Whoever worked on what was stopped here goes on with nothing: what is ready needs somebody else.
+      wakes := wakes || app.wakes(tenant, p_run, (
+        select count(*)::integer from (
+          select from public.steps t
+          where t.tenant_id = tenant and t.run_id = p_run and t.state = 'ready' and coalesce(t.next_attempt_at <= clock_timestamp(), true)
+          limit 16) ready));
+    end if;
+    if r.state = 'running' and not exists (
       select from public.steps t where t.tenant_id = tenant and t.run_id = p_run and t.state in ('ready', 'running')
     ) then
       r.state := 'waiting';

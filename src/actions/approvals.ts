@@ -16,7 +16,7 @@ import { allow, type Context } from './context.ts'
 /** Where a step stands that waits for approval; inside a map the item's own place is around it. */
 type Asked = { approval?: { roles: Role[] }; inner?: { approval?: { roles: Role[] } } | null }
 
-/** What waits for somebody to approve it, what has waited longest first. */
+/** What waits for somebody to approve it, that of the oldest run first. */
 export async function readApprovals(ctx: Context, page: PageRequest): Promise<Page<WaitingApproval>> {
   allow(ctx, 'runs:read')
   const [runId, position, mapIndex] = page.after ?? []
@@ -56,8 +56,11 @@ export async function decideStep(
   return { approved, by }
 }
 
-/** Where a step, or an item of it, waits for approval, only those who may give that may end it in another way. */
-export async function refuseInPlaceOf(ctx: Context, runId: RunId, step: string): Promise<void> {
+/**
+ * What asks for approval, now or later, only those who may give that may end as if it had been given: a step, or a map of
+ * such, or a run with some that have not ended.
+ */
+export async function refuseInPlaceOf(ctx: Context, runId: RunId, step?: string): Promise<void> {
   for (const roles of await rolesAskedFor(ctx.tenantDb, runId, step)) refuseOthers(ctx, roles)
 }
 

@@ -152,6 +152,7 @@ export async function markRun(
   { as, reason }: { as: Mark; reason: string },
 ): Promise<{ id: RunId; state: RunState }> {
   allow(ctx, 'runs:write', { kind: 'run', id })
+  if (as === 'succeeded') await refuseInPlaceOf(ctx, id)
   return marked(ctx, id, await markRunRow(ctx.tenantDb, id, as, reason))
 }
 

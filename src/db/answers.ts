@@ -38,15 +38,26 @@ export async function findWaitingStep(
   }
 }
 
-/** Of whom the step, or any item of it, wants to be approved at this moment. */
-export async function rolesAskedFor(db: TenantDb, runId: RunId, step: string): Promise<Role[][]> {
+/** Whose approval the step asks for, or an inner one of it, or without `step` any of the run that has not ended. */
+export async function rolesAskedFor(db: TenantDb, runId: RunId, step?: string): Promise<Role[][]> {
   const [result] = await db.statements([
     {
       text: `
-        select distinct coalesce(s.cursor->'inner', s.cursor)->'approval'->'roles' as roles from steps s
-        where s.tenant_id = $1 and s.run_id = $2 and (s.key = $3 or starts_with(s.key, $3 || '.'))
-          and s.state = 'waiting' and coalesce(s.cursor->'inner', s.cursor) ? 'approval'`,
-      params: [db.tenantId, runId, step],
+        with asked as (
+          select d.step from runs r
+          join pipeline_versions v on v.tenant_id = r.tenant_id and v.id = r.version_id
+          cross join jsonb_array_elements(v.definition->'steps') as d(step)
+          join steps s on s.tenant_id = r.tenant_id and s.run_id = r.id and s.key = d.step->>'id' and s.map_index = 0
+          where r.tenant_id = $1 and r.id = $2 and ($3::text is null or s.key = $3) and s.finished_at is null
+        ), inside as (
+          select step from asked
+          union all
+          select i.step from asked a cross join jsonb_array_elements(a.step->'map'->'steps') as i(step)
+          union all
+          select n.step from asked a cross join jsonb_array_elements(a.step->'map'->'steps') as i(step)
+          cross join jsonb_array_elements(i.step->'map'->'steps') as n(step))
+        select distinct step->'wait'->'approval'->'roles' as roles from inside where step->'wait' ? 'approval'`,
+      params: [db.tenantId, runId, step ?? null],
     },
   ])
   return (result?.rows ?? []).map((row) => row['roles'] as Role[])
@@ -67,7 +78,7 @@ export type WaitingApproval = {
   until: Date | null
 }
 
-/** In the order of the index of open steps, which holds nothing that is over. */
+/** What waits for approval, by run and by the place of the step in it. */
 const approvals = `
   select s.run_id as "runId", r.pipeline_id as "pipelineId", p.name as "pipelineName", s.key as step, s.position,
     s.map_index as "mapIndex", c.cursor->'approval'->>'message' as message, c.cursor->'approval'->'roles' as roles,

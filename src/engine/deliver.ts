@@ -147,9 +147,9 @@ async function workOn(
     try {
       return await fail(error)
     } catch (again) {
-      // What the steps before it wanted written could not be.
+      // What the steps before it wanted written could not be. Tried again, what they have asked would be asked twice.
       if (!(error instanceof ItemFailure) || !(again instanceof StepFailure)) throw again
-      return await fail(again)
+      return await fail(new StepFailure(again.code, again.message))
     }
   } finally {
     lease.release()

@@ -108,14 +108,21 @@ function itemAround({ run, claimed: { key, around } }: Work): { as: string; valu
   return around && outer?.kind === 'map' ? [{ as: outer.map.as, value: around.item }] : []
 }
 
-async function follow(work: Work, steps: readonly Step[], place: Place, effects: Effects): Promise<Progress> {
+async function follow(
+  work: Timed,
+  steps: readonly Step[],
+  place: Place,
+  effects: Effects,
+): Promise<Progress> {
   const outputs = { ...place.outputs }
   let { inner } = place
   let answer = work.claimed.answer ?? null
   for (const [at, step] of steps.entries()) {
     if (at < place.at) continue
     const claimed = { ...work.claimed, cursor: inner, answer }
-    const own = { ...work, claimed, innerOutputs: { ...work.innerOutputs, ...outputs }, definition: step }
+    const retry = step.retry ?? work.definition.retry
+    const definition: Step = retry ? { ...step, retry } : step
+    const own = { ...work, claimed, innerOutputs: { ...work.innerOutputs, ...outputs }, definition }
     if (step.if && inner === null && !holds(step.if, namesOf(own))) continue
     const { failed = 0, begun }: Partial<Place> = at === place.at ? place : {}
     const timed = timeOf(own, begun)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import type { ClaimedStep, Completion } from '#src/db/run-moves.ts'
-import type { RunId, TenantId } from '#src/domain/id.ts'
+import { newId, type RunId, type TenantId } from '#src/domain/id.ts'
 import {
   engineCalls,
   newBareTenant,
@@ -56,6 +56,49 @@ async function stateOf({ runId }: Handled): Promise<string> {
   const { rows } = await owner.query<{ state: string }>('select state from runs where id = $1', [runId])
   return rows[0]?.state ?? ''
 }
+
+describe('what was stopped under those who worked on it', () => {
+  it('leaves nothing that is ready without a message', async () => {
+    const run = await begin(many(20, (n) => step(`s${n}`)))
+    const holder = await calls.claim(run.runId, run.messages[0] ?? null, 'msg_holder')
+    expect(holder.outcome).toBe('claimed')
+    // Their messages are used up by deliveries that then lose what they hold.
+    await owner.query(`delete from outbox where tenant_id = $1 and payload->>'runId' = $2`, [
+      tenant,
+      run.runId,
+    ])
+    const { rows } = await calls.client.query<{ value: { wakes: unknown[] } }>(
+      `select app.mark_step($1, 's0', 'succeeded', 'it is known') as value`,
+      [run.runId],
+    )
+    expect(rows[0]?.value.wakes).toHaveLength(16)
+  })
+})
+
+describe('a delivery that takes another step', () => {
+  it('wakes what it has readied, though many steps wait for a place with a connection', async () => {
+    await owner.query(
+      `insert into connections (tenant_id, id, name, kind, config, concurrency) values ($1, $2, 'narrow', 'files', '{}', 1)`,
+      [tenant, newId('connection')],
+    )
+    const run = await begin([
+      step('first'),
+      ...many(20, (n) => ({ ...step(`load${n}`, 'first'), connection: 'narrow' })),
+      step('second', 'first'),
+      ...many(3, (n) => step(`after${n}`, 'second')),
+    ])
+    const claim = await calls.claim(run.runId, run.messages[0] ?? null, 'msg_a')
+    if (claim.outcome !== 'claimed') throw new Error('nothing was claimed')
+    const first = await calls.complete(run.runId, claim.step, { state: 'succeeded' }, 'msg_a')
+    expect(first.step?.key).toBe('load0')
+    const other = await calls.claim(run.runId, null, 'msg_b')
+    if (other.outcome !== 'claimed') throw new Error('nothing was claimed')
+    expect(other.step.key).toBe('second')
+    const second = await calls.complete(run.runId, other.step, { state: 'succeeded' }, 'msg_b')
+    expect(second.step?.key).toBe('after0')
+    expect(second.wakes).toHaveLength(2)
+  })
+})
 
 describe('a delivery that takes no other step', () => {
   it('hands a chain on with one message a step', async () => {

@@ -413,8 +413,20 @@ steps:
       const step = `/v1/runs/${runId}/steps/hold`
       expect((await asMachine(`${step}/approve`, place)).status).toBe(403)
       expect((await asMachine(`${step}/mark`, { as: 'succeeded', reason: 'why not' })).status).toBe(403)
+      expect((await asMachine(`/v1/runs/${runId}/mark`, { as: 'succeeded', reason: 'why not' })).status).toBe(
+        403,
+      )
       expect((await decide(acme, runId, 'approve', place)).status).toBe(200)
       expect((await end(acme, runId)).state).toBe('succeeded')
     }
+    // Nor before anybody is asked: a run of a paused pipeline is not begun.
+    const paused = await pipeline(acme, approval())
+    expect((await acme.fetch(`/v1/pipelines/${paused}/pause`, { method: 'POST', body: {} })).status).toBe(200)
+    const queued = await start(acme, paused)
+    const step = `/v1/runs/${queued}/steps/hold/mark`
+    for (const path of [step, `/v1/runs/${queued}/mark`])
+      expect((await asMachine(path, { as: 'succeeded', reason: 'why not' })).status).toBe(403)
+    const byOwner = { method: 'POST', body: { as: 'succeeded', reason: 'so it is' } }
+    expect((await acme.fetch(step, byOwner)).status).toBe(200)
   })
 })

@@ -30,9 +30,15 @@ async function pause(work: WaitWork, ms: number): Promise<StepOutcome> {
   const asked = work.claimed.cursor as Required<Place> | null
   const left = asked ? leftMs(work, asked) - clocksApartMs : ms
   if (left <= 0) return over
+  if (asked && runLeftMs(work) <= clocksApartMs)
+    throw new StepFailure('run_timeout', 'The run passed its time limit while this step waited.')
   const { until = new Date(work.services.now().getTime() + ms).toISOString() } = asked ?? {}
   return { result: { state: 'waiting', delayMs: Math.ceil(left), cursor: { until } } }
 }
+
+/** It comes back early when the run's time is up by the database's clock. */
+const runLeftMs = ({ run, services }: WaitWork): number =>
+  run.deadlineAt ? Date.parse(run.deadlineAt) - services.now().getTime() : Infinity
 
 /** A time of day is one of the day that the run stands for, in the zone; one that has passed is not waited for. */
 function timeOf(work: WaitWork, { until, timezone }: Of<'until'>): number {
