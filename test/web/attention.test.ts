@@ -5,9 +5,9 @@ import { newClient } from '../../web/src/api.ts'
 import { readGranted } from '../../web/src/granted.ts'
 import { AlertsModel } from '../../web/src/pages/alerts/model.ts'
 import { alertWords, kindWords } from '../../web/src/pages/alerts/words.ts'
-import { stepName } from '../../web/src/pages/approvals/decide.ts'
+import { stepName, tooLateWords } from '../../web/src/pages/approvals/decide.ts'
 import { ApprovalsModel } from '../../web/src/pages/approvals/model.ts'
-import { fitting, listed } from '../../web/src/pages/dead-letters/filter.ts'
+import { fitting, isHeeded, listed } from '../../web/src/pages/dead-letters/filter.ts'
 import { LettersModel, outcomeWords } from '../../web/src/pages/dead-letters/model.ts'
 import { answers, origin, problem } from './answers.ts'
 
@@ -62,7 +62,15 @@ describe('approvals', () => {
     const answer = first && (await model.decide(first, false, ''))
     expect(answer?.state).toBe('failed')
     expect(shown()).toEqual([])
+    expect(answer && tooLateWords('ok of flights', answer)).toBe('ok of flights: It is conflict.')
     model[Symbol.dispose]()
+  })
+
+  it('say on the page only what their dialog cannot, as it leaves with them', () => {
+    const failed = (status: number) => ({ state: 'failed', problem: { status, detail: 'No.' } }) as never
+    expect(tooLateWords('ok', failed(409))).toBe('ok: No.')
+    for (const answer of [failed(403), failed(0), { state: 'ready', value: {} } as const])
+      expect(tooLateWords('ok', answer)).toBeUndefined()
   })
 
   it('name the step, and the item that it is about', () => {
@@ -76,7 +84,7 @@ describe('dead letters', () => {
   const letter = (id: string, runId: string) => ({ id, runId, stepKey: 'load' })
 
   async function open(answer: (id: string) => ReturnType<typeof problem> | Error | undefined) {
-    const items = [letter('dl_1', 'run_1'), letter('dl_2', 'run_1'), letter('dl_3', 'run_2')]
+    let items = [letter('dl_1', 'run_1'), letter('dl_2', 'run_1'), letter('dl_3', 'run_2')]
     const server = answers(({ method, path }) => {
       if (method === 'GET') return { body: { items } }
       if (path.endsWith('/dead-letters/replay'))
@@ -87,7 +95,7 @@ describe('dead letters', () => {
     const model = new LettersModel(newClient(server.fetch, origin), visible, { code: 'timeout' })
     await vi.advanceTimersByTimeAsync(0)
     const posts = () => server.asked.filter(({ method }) => method === 'POST')
-    return { model, server, posts }
+    return { model, server, posts, leave: (id: string) => (items = items.filter((one) => one.id !== id)) }
   }
 
   it('that are chosen are replayed once a run, and it is told which were not', async () => {
@@ -121,7 +129,28 @@ describe('dead letters', () => {
     for (const id of ['dl_1', 'dl_3']) model.choose(id, true)
     expect(await model.replayChosen({})).toMatchObject({ state: 'failed', problem: { status: 0 } })
     expect(posts()).toHaveLength(1)
+    expect(model.picked.value.map(({ id }) => id)).toEqual(['dl_1', 'dl_3'])
     model[Symbol.dispose]()
+  })
+
+  it('that have left the list are not among the chosen any more', async () => {
+    const { model, posts, leave } = await open(() => undefined)
+    for (const id of ['dl_1', 'dl_3']) model.choose(id, true)
+    expect(model.picked.value).toHaveLength(2)
+    leave('dl_1')
+    await model.letters.look()
+    expect(model.picked.value.map(({ id }) => id)).toEqual(['dl_3'])
+    await model.dismissChosen({})
+    expect(posts().map(({ path }) => path)).toEqual(['/v1/dead-letters/dl_3/dismiss'])
+    expect(model.picked.value).toEqual([])
+    model[Symbol.dispose]()
+  })
+
+  it('that fit are not replayed together where the address asks for what cannot be heeded', () => {
+    expect(isHeeded({})).toBe(true)
+    expect(isHeeded({ pipelineId: 'pip_1', code: 'timeout', since: '2026-03-01' })).toBe(true)
+    expect(isHeeded({ pipelineId: 'garbage' })).toBe(false)
+    expect(isHeeded({ since: 'yesterday' })).toBe(false)
   })
 
   it('that fit are replayed together, also those that are not shown', async () => {

@@ -4,6 +4,8 @@ import { newClient } from '../../web/src/api.ts'
 import { progressOf, rangeWords, timesWords } from '../../web/src/pages/backfills/backfill.ts'
 import { BackfillModel } from '../../web/src/pages/backfills/model.ts'
 import { backfillOf, NewBackfillModel } from '../../web/src/pages/backfills/new-model.ts'
+import { asked as askedOf } from '../../web/src/pages/runs/filter.ts'
+import { RunsModel } from '../../web/src/pages/runs/model.ts'
 import { answers, origin, problem } from './answers.ts'
 
 const runs = { total: 9, waiting: 2, running: 1, succeeded: 3, failed: 1, cancelled: 1, skipped: 1 }
@@ -26,6 +28,20 @@ describe('a backfill on a page', () => {
     const looks = server.asked.length
     await vi.advanceTimersByTimeAsync(20_000)
     expect(server.asked).toHaveLength(looks)
+    model[Symbol.dispose]()
+  })
+
+  it('leads to its runs, and to no others', async () => {
+    const server = answers(() => ({ body: { items: [] } }))
+    const filter = askedOf({ backfillId: 'bkf_1', state: 'failed', pipelineId: 'garbage' })
+    const model = new RunsModel(newClient(server.fetch, origin), signal(true), filter)
+    await vi.waitFor(() => expect(model.runs.list.value.state).toBe('ready'))
+    expect(
+      server.asked.map(({ path, search }) => [path, Object.fromEntries(new URLSearchParams(search))]),
+    ).toEqual([['/v1/runs', { state: 'failed', backfillId: 'bkf_1' }]])
+    expect(askedOf({ state: 'nonsense', backfillId: 'garbage', pipelineId: 'pip_1' })).toEqual({
+      pipelineId: 'pip_1',
+    })
     model[Symbol.dispose]()
   })
 

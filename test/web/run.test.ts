@@ -293,6 +293,58 @@ describe('a run on a page', () => {
     model[Symbol.dispose]()
   })
 
+  it('is followed again also when it was to be read at that moment anyway', async () => {
+    const { model, streams } = await open()
+    streams[0]?.say('step.continued', { at: at(0), step: 'read' }, '7')
+    streams[0]?.refuse()
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(streams.map(({ url }) => url)).toEqual(['/v1/runs/run_1/events', '/v1/runs/run_1/events?after=7'])
+    streams[1]?.say('step.continued', { at: at(2), step: 'read' }, '8')
+    streams[1]?.refuse()
+    model[Symbol.dispose]()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('has its log and events read to the end when it is found to be over before its stream has said so', async () => {
+    const { model, streams, answer } = await open(newRun({ state: 'running' }))
+    const told = model.told.value
+    await model.look()
+    expect(model.told.value).toBe(told)
+    answer(newRun({ state: 'succeeded' }))
+    await model.look()
+    expect(streams[0]?.readyState).toBe(2)
+    expect(model.told.value).toBe(told + 1)
+    await model.look()
+    expect(model.told.value).toBe(told + 1)
+    model[Symbol.dispose]()
+  })
+
+  it('is done again once, however often that is sent until it is answered', async () => {
+    let isAway = true
+    const server = answers(({ method }) => {
+      if (method === 'GET') return { body: newRun({ state: 'failed' }) }
+      return isAway ? new Error('offline') : { body: { id: 'run_2', state: 'queued' } }
+    })
+    const openStream = (url: string) => new Stream(url)
+    const model = new RunModel(
+      newClient(server.fetch, origin),
+      { visible: signal(true), openStream },
+      'run_1',
+    )
+    const again = { from: 'failed', version: 'same' } as const
+    expect((await model.rerun(again)).state).toBe('failed')
+    isAway = false
+    expect((await model.rerun(again)).state).toBe('ready')
+    await model.rerun(again)
+    const posts = server.asked.filter(({ method }) => method === 'POST')
+    const keys = posts.map(({ headers }) => headers.get('Idempotency-Key'))
+    expect(posts.map(({ body }) => JSON.parse(body))).toEqual([again, again, again])
+    expect(keys[0]).toMatch(/^[\da-f-]{36}$/)
+    expect(keys[1]).toBe(keys[0])
+    expect(keys[2]).not.toBe(keys[0])
+    model[Symbol.dispose]()
+  })
+
   it('stays as it is when it cannot be read again, and is read until it can', async () => {
     const { model, streams, shown, answer } = await open()
     answer(undefined)

@@ -5,6 +5,7 @@ import { Actions } from '../../ui/actions.tsx'
 import { Confirm } from '../../ui/confirm.tsx'
 import { text } from '../../ui/form.tsx'
 import { Comment } from '../../ui/reason.tsx'
+import { tooLateWords } from './decide.ts'
 import styles from './decision.module.css'
 
 type DecisionProps = {
@@ -14,27 +15,37 @@ type DecisionProps = {
   message: string | undefined
   roles: readonly Role[]
   decide: (isApproved: boolean, comment: string) => Promise<Answered<unknown>>
-  done: (isApproved: boolean) => void
+  say: (text: string) => void
 }
 
 /** The two buttons, for whom it is to decide; for the others, whose it is. */
-export function Decision({ of, pipelineId, message, roles, decide, done }: DecisionProps) {
+export function Decision({ of, pipelineId, message, roles, decide, say }: DecisionProps) {
   if (!mayDecide(roles, pipelineId)) return <span class={styles.others}>for {inWords(roles)} to decide</span>
   const sides = [
-    { word: 'Approve', isApproved: true, effect: 'The run goes on.' },
-    { word: 'Reject', isApproved: false, effect: 'The step fails, and what needs it is skipped.' },
+    { word: 'Approve', isApproved: true, became: 'approved', effect: 'The run goes on.' },
+    {
+      word: 'Reject',
+      isApproved: false,
+      became: 'rejected',
+      effect: 'The step fails, and what needs it is skipped.',
+    },
   ]
   return (
     <Actions>
-      {sides.map(({ word, isApproved, effect }) => (
+      {sides.map(({ word, isApproved, became, effect }) => (
         <Confirm
           key={word}
           word={word}
           name={`${word} ${of}`}
           title={`${word} ${of}?`}
           action={word}
-          act={(form) => decide(isApproved, text(form, 'comment'))}
-          done={() => done(isApproved)}
+          act={async (form) => {
+            const answer = await decide(isApproved, text(form, 'comment'))
+            const words = tooLateWords(of, answer)
+            if (words !== undefined) say(words)
+            return answer
+          }}
+          done={() => say(`${of} is ${became}.`)}
         >
           {message !== undefined && <p class={styles.message}>{message}</p>}
           <p>{effect} It is noted that you have decided this, and it cannot be taken back.</p>

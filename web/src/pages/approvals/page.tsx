@@ -22,7 +22,7 @@ export function ApprovalsPage() {
       <Notice text={said} />
       <List model={model.approvals} empty={<Empty />}>
         {(items) => (
-          <Table caption={`What waits, the longest first; times in ${ownZone}`}>
+          <Table caption={`What waits, that of the oldest run first; times in ${ownZone}`}>
             <thead>
               <tr>
                 <th scope="col">What</th>
@@ -86,7 +86,7 @@ function Row({ one, decide, say }: RowProps) {
           message={one.message}
           roles={one.roles}
           decide={decide}
-          done={(isApproved) => say(`${of} is ${isApproved ? 'approved' : 'rejected'}.`)}
+          say={say}
         />
       </td>
     </tr>

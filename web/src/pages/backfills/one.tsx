@@ -76,7 +76,7 @@ function OneBackfill({ id }: { id: Backfill['id'] }) {
               )}
             </Facts>
             <p class={styles.runs}>
-              <a href={`/runs?pipelineId=${backfill.pipelineId}`}>The runs of this pipeline</a>
+              <a href={`/runs?backfillId=${backfill.id}`}>The runs of this backfill</a>
             </p>
           </>
         )}

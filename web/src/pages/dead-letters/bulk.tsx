@@ -3,7 +3,7 @@ import { mayRun } from '../../may-run.ts'
 import { Confirm } from '../../ui/confirm.tsx'
 import { count } from '../../ui/figures.ts'
 import { Reason, reasonIn } from '../../ui/reason.tsx'
-import type { Filter } from './filter.ts'
+import { isHeeded, type Filter } from './filter.ts'
 import { outcomeWords, type LettersModel } from './model.ts'
 import styles from './bulk.module.css'
 
@@ -18,8 +18,9 @@ const again = ['run is started again', 'runs are started again'] as const
 /** What is done to several at once. */
 export function Bulk({ model, filter, say }: BulkProps) {
   // Who may run only some pipelines can ask for all that fits of one of those.
-  const mayAll = filter.pipelineId === undefined ? may('runs:write') : mayRun(filter.pipelineId)
-  const chosen = model.chosen.value.size
+  const mayAll =
+    isHeeded(filter) && (filter.pipelineId === undefined ? may('runs:write') : mayRun(filter.pipelineId))
+  const chosen = model.picked.value.length
   return (
     <div class={styles.bulk}>
       {chosen > 0 && (

@@ -22,6 +22,11 @@ export function fitting({ pipelineId, code, since }: Filter): Bulk {
   }
 }
 
+/** Whether all that is asked for is heeded: what is not narrows nothing, so more would fit than somebody means. */
+export const isHeeded = ({ pipelineId, since }: Filter): boolean =>
+  (pipelineId === undefined || isId('pip', pipelineId)) &&
+  (since === undefined || midnight(since) !== undefined)
+
 /** The same for a list of them. */
 export function listed(filter: Filter): Query {
   const wanted = filter.state ?? 'open'

@@ -1,4 +1,4 @@
-import { batch, createModel, signal, type ReadonlySignal } from '@preact/signals'
+import { computed, createModel, signal, type ReadonlySignal } from '@preact/signals'
 import type { InferResponseType } from 'hono/client'
 import { ask, tell, type Client } from '../../api.ts'
 import { untilDisposed } from '../../disposal.ts'
@@ -28,7 +28,12 @@ export const LettersModel = createModel((api: Client, visible: ReadonlySignal<bo
   )
   pollWhile(visible, everyMs, letters.look)
 
-  const shown = () => (letters.list.value.state === 'ready' ? letters.list.value.value.items : [])
+  /** Those that are chosen and still shown: what was seen to elsewhere leaves the list. */
+  const picked = computed(() =>
+    letters.list.value.state === 'ready'
+      ? letters.list.value.value.items.filter(({ id }) => chosen.value.has(id))
+      : [],
+  )
 
   /** One after the other, so that what is refused is known of each; nothing answers for what could not be reached. */
   async function each(
@@ -48,17 +53,18 @@ export const LettersModel = createModel((api: Client, visible: ReadonlySignal<bo
         break
       }
     }
-    batch(() => {
-      chosen.value = new Set()
-    })
+    // Where nothing was done they stay chosen, and the dialog that says why stays with them.
+    const vain = done === 0 ? problem : undefined
+    if (vain === undefined) chosen.value = new Set()
     await letters.look()
-    if (problem !== undefined && done === 0) return { state: 'failed', problem }
+    if (vain !== undefined) return { state: 'failed', problem: vain }
     return { state: 'ready', value: { done, refused: problem ? [...refused, problem.detail] : refused } }
   }
 
   return {
     letters,
     chosen,
+    picked,
     choose(id: string, isChosen: boolean): void {
       const next = new Set(chosen.value)
       if (isChosen) next.add(id)
@@ -67,14 +73,12 @@ export const LettersModel = createModel((api: Client, visible: ReadonlySignal<bo
     },
     /** Has the runs of those that are chosen done again: a run once, however many of its steps are among them. */
     replayChosen: (why: Why) =>
-      each(oneOfEachRun(shown().filter(({ id }) => chosen.value.has(id))), (id) =>
+      each(oneOfEachRun(picked.value), (id) =>
         ask(api.v1['dead-letters'][':id'].replay.$post({ param: { id }, json: why })),
       ),
     dismissChosen: (why: Why) =>
       each(
-        shown()
-          .filter(({ id }) => chosen.value.has(id))
-          .map(({ id }) => id),
+        picked.value.map(({ id }) => id),
         (id) => tell(api.v1['dead-letters'][':id'].dismiss.$post({ param: { id }, json: why })),
       ),
     /** The same for all that is open and fits, shown or not. */

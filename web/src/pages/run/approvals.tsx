@@ -28,7 +28,7 @@ export function Approvals({ run, model, say }: HandsProps) {
               message={message}
               roles={roles}
               decide={(isApproved, comment) => model.decide(key, {}, isApproved, comment)}
-              done={(isApproved) => say(`${key} is ${isApproved ? 'approved' : 'rejected'}.`)}
+              say={say}
             />
           </section>
         )

@@ -28,6 +28,21 @@ export function Facts({ run, nowMs }: { run: Run; nowMs: ReadonlySignal<number> 
       <Fact name={startedBy[run.trigger]}>
         <Time at={run.createdAt} zone />
       </Fact>
+      {run.scheduledFor !== undefined && (
+        <Fact name="Scheduled for">
+          <Time at={run.scheduledFor} zone />
+        </Fact>
+      )}
+      {run.parentRunId !== undefined && (
+        <Fact name="Part of">
+          <a href={`/runs/${run.parentRunId}`}>run {shortId(run.parentRunId)}</a>
+        </Fact>
+      )}
+      {run.backfillId !== undefined && (
+        <Fact name="Backfill">
+          <a href={`/backfills/${run.backfillId}`}>{shortId(run.backfillId)}</a>
+        </Fact>
+      )}
       {run.rerunOf !== undefined && (
         <Fact name="Does again">
           <a href={`/runs/${run.rerunOf}`}>run {shortId(run.rerunOf)}</a>

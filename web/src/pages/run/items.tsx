@@ -134,7 +134,7 @@ function Matter({ one: { error, waitsFor, items }, pipelineId, name, decide, say
           message={message}
           roles={roles}
           decide={decide}
-          done={(isApproved) => say(`${name} is ${isApproved ? 'approved' : 'rejected'}.`)}
+          say={say}
         />
       </>
     )

@@ -57,11 +57,14 @@ export const RunModel = createModel((api: Client, { visible, openStream }: Brows
     const answer = await ask<Run>(api.v1.runs[':id'].$get({ param: { id } }, init))
     // An answer that was overtaken by a newer one tells of the past.
     if (number < looks) return true
+    const was = isLive.peek()
     batch(() => {
       // What is shown stays when it cannot be read again.
       if (answer.state === 'ready' || run.value.state !== 'ready') run.value = answer
       nowMs.value = Date.now()
     })
+    // The stream ends with that, perhaps before its last events have come.
+    if (was && !isLive.peek()) told.value += 1
     if (answer.state === 'ready') await lookAtQuality(answer.value)
     return answer.state === 'ready'
   }
@@ -84,6 +87,7 @@ export const RunModel = createModel((api: Client, { visible, openStream }: Brows
   function follow(): () => void {
     let stream: ReturnType<Browser['openStream']> | undefined
     let timer: ReturnType<typeof setTimeout> | undefined
+    let again: ReturnType<typeof setTimeout> | undefined
     let waitMs = secondMs
     let ended = false
     const speedOf = speedometer()
@@ -130,8 +134,8 @@ export const RunModel = createModel((api: Client, { visible, openStream }: Brows
     const onError = () => {
       if (ended || stream?.readyState !== closed) return
       waitMs = Math.min(waitMs * 2, longestWaitMs)
-      timer ??= setTimeout(() => {
-        timer = undefined
+      again ??= setTimeout(() => {
+        again = undefined
         void look().then(() => {
           if (!ended && isLive.peek()) listen()
         })
@@ -152,6 +156,7 @@ export const RunModel = createModel((api: Client, { visible, openStream }: Brows
       ended = true
       stream?.close()
       clearTimeout(timer)
+      clearTimeout(again)
     }
   }
 

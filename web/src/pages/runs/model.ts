@@ -7,7 +7,7 @@ import { pollWhile } from '../../polling.ts'
 
 type List = Client['v1']['runs']['$get']
 export type RunSummary = InferResponseType<List, 200>['items'][number]
-export type RunFilter = Pick<InferRequestType<List>['query'], 'pipelineId' | 'state'>
+export type RunFilter = Pick<InferRequestType<List>['query'], 'pipelineId' | 'backfillId' | 'state'>
 
 const everyMs = 5_000
 

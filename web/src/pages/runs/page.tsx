@@ -1,7 +1,6 @@
 import { useModel } from '@preact/signals'
-import type { RunState } from '#src/domain/run-state.ts'
 import { api, visible } from '../../browser.ts'
-import { isId } from '../../id.ts'
+import { shortId } from '../../ui/figures.ts'
 import { Choice, Filters } from '../../ui/filters.tsx'
 import { GroupNav } from '../../ui/group-nav.tsx'
 import { List } from '../../ui/list.tsx'
@@ -9,48 +8,43 @@ import { Page } from '../../ui/page.tsx'
 import { PipelineChoice, usePipelineNames } from '../../ui/pipeline-choice.tsx'
 import { stateWords } from '../../ui/status-pill.tsx'
 import { useFilter } from '../../ui/use-filter.ts'
+import { asked, filterNames, states } from './filter.ts'
 import { RunsModel, type RunFilter } from './model.ts'
 import { RunsTable } from './table.tsx'
 
-/** By what somebody looks for first; a record, so that none is forgotten. */
-const states = Object.keys({
-  running: true,
-  queued: true,
-  waiting: true,
-  failed: true,
-  succeeded: true,
-  succeeded_with_warnings: true,
-  cancelling: true,
-  cancelled: true,
-} satisfies Record<RunState, true>) as RunState[]
 const stateOptions = states.map((state) => [state, stateWords(state)] as const)
 
 export function RunsPage() {
-  const { filter, choose } = useFilter(['state', 'pipelineId'])
+  const { filter, choose } = useFilter(filterNames)
   const names = usePipelineNames()
-  const state = states.find((one) => one === filter.state)
-  const asked: RunFilter = {
-    ...(state && { state }),
-    ...(isId('pip', filter.pipelineId) && { pipelineId: filter.pipelineId }),
-  }
+  const wanted = asked(filter)
   return (
     <Page title="Runs">
       <GroupNav of="runs" />
       <Filters>
         <Choice
           label="State"
-          value={state}
+          value={wanted.state}
           none="any"
           options={stateOptions}
           choose={(value) => choose('state', value)}
         />
         <PipelineChoice
           names={names.value}
-          value={asked.pipelineId}
+          value={wanted.pipelineId}
           choose={(value) => choose('pipelineId', value)}
         />
+        {wanted.backfillId !== undefined && (
+          <Choice
+            label="Backfill"
+            value={wanted.backfillId}
+            none="any"
+            options={[[wanted.backfillId, shortId(wanted.backfillId)]]}
+            choose={(value) => choose('backfillId', value)}
+          />
+        )}
       </Filters>
-      <RunList key={JSON.stringify(asked)} filter={asked} />
+      <RunList key={JSON.stringify(wanted)} filter={wanted} />
     </Page>
   )
 }
@@ -64,7 +58,9 @@ function RunList({ filter }: { filter: RunFilter }) {
   )
 }
 
-function emptyWords({ state, pipelineId }: RunFilter): string {
-  if (state !== undefined) return `No run ${pipelineId ? 'of this pipeline ' : ''}is ${stateWords(state)}.`
+function emptyWords({ state, pipelineId, backfillId }: RunFilter): string {
+  const whose = backfillId ? 'of this backfill ' : pipelineId ? 'of this pipeline ' : ''
+  if (state !== undefined) return `No run ${whose}is ${stateWords(state)}.`
+  if (backfillId) return 'No run of this backfill has begun.'
   return pipelineId ? 'This pipeline has not run yet.' : 'Nothing has run yet.'
 }
