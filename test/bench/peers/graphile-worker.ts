@@ -61,6 +61,13 @@ export const graphileWorker: Peer = {
       },
       async close() {
         await runner.stop()
+        // It does not wait for its connections to close, and one that the server ends is an error that nobody handles.
+        for (;;) {
+          const { rows } = await owner.query(
+            `select 1 from pg_stat_activity where datname = 'graphile' and pid <> pg_backend_pid() limit 1`,
+          )
+          if (rows.length === 0) break
+        }
         await owner.end()
         await postgres.stop()
       },
