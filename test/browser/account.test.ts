@@ -87,6 +87,8 @@ it('signs in with a link that was mailed, once', async () => {
   const { page } = me
   await page.goto('/sign-in')
   await page.getByRole('link', { name: 'Send me a link' }).click()
+  // The page before asks for an address too, and is there until this one has come.
+  await me.heading('Sign in with a link').waitFor()
   await page.getByLabel('E-mail', { exact: true }).fill(email)
   await me.button('Send me a link').click()
   await page.getByText('a link is on its way').waitFor()
@@ -109,6 +111,7 @@ it('chooses a new password by mail, which ends every session', async () => {
   const { page } = me
   await page.goto('/sign-in')
   await page.getByRole('link', { name: 'Forgot the password?' }).click()
+  await me.heading('New password').waitFor()
   await page.getByLabel('E-mail', { exact: true }).fill(tenant.email)
   await me.button('Send me a link').click()
   await page.getByText('a link is on its way').waitFor()

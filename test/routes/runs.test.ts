@@ -114,7 +114,11 @@ describe('a run', () => {
 
 describe('cancelling', () => {
   it('ends a run that has not begun', async () => {
-    const quiet = await world((services) => ({ ...services, send: () => Promise.resolve() }))
+    const quiet = await world((services) => ({
+      ...services,
+      send: () => Promise.resolve(),
+      neverHere: true,
+    }))
     const tenant = await quiet.tenant()
     const id = await start(tenant, await pipeline(tenant, waiting))
     expect(await json(await cancel(tenant, id), 202)).toEqual({ id, state: 'cancelled' })
