@@ -67,7 +67,10 @@ describe('approvals', () => {
   })
 
   it('say on the page only what their dialog cannot, as it leaves with them', () => {
-    const failed = (status: number) => ({ state: 'failed', problem: { status, detail: 'No.' } }) as never
+    const failed = (status: number) => ({
+      state: 'failed' as const,
+      problem: { status, code: 'conflict', detail: 'No.' },
+    })
     expect(tooLateWords('ok', failed(409))).toBe('ok: No.')
     for (const answer of [failed(403), failed(0), { state: 'ready', value: {} } as const])
       expect(tooLateWords('ok', answer)).toBeUndefined()
